@@ -1,0 +1,1 @@
+"""Configuration: what an administrator writes, read and checked."""

@@ -1,0 +1,116 @@
+"""The shape of the configuration: `[pegboard.*]` of `plugins.toml`, overridden by `PEGBOARD_<SECTION>__<FIELD>`."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pegboard_sdk.settings import Secret
+
+__all__ = (
+    "AuthConfig",
+    "Config",
+    "DatabaseConfig",
+    "HttpConfig",
+    "JobsConfig",
+    "LogConfig",
+    "PluginEntry",
+    "RedisConfig",
+    "SecretsConfig",
+)
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """PostgreSQL. `url` is the owner's (migrations); empty: an embedded server. The app's and system's URLs are derived from it unless given."""
+
+    url: Secret = Secret("")
+    app_url: Secret = Secret("")
+    system_url: Secret = Secret("")
+    pool_size: Positive = 10
+    acquire_timeout: Seconds = 5.0
+    statement_timeout: Seconds = 30.0
+
+
+class RedisConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Redis >= 7 or Valkey. `url` empty: an embedded server."""
+
+    url: Secret = Secret("")
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The API. Sizes in bytes, times in seconds, rates in requests per minute."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    workers: Positive = 1
+    public_url: str = ""
+    allowed_origins: list[str] = []
+    allowed_hosts: list[str] = []
+    trusted_proxies: list[str] = []
+    max_body: Positive = 1_048_576
+    max_nesting: Positive = 64
+    request_timeout: Seconds = 30.0
+    rate_per_ip: Positive = 1_200
+    rate_per_principal: Positive = 3_000
+    rate_guessable: Positive = 20
+    internal_metrics: bool = False
+
+
+class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Log-in. Times in seconds. `registration`: whether people may register themselves."""
+
+    access_ttl: Positive = 900
+    refresh_ttl: Positive = 2_592_000
+    refresh_grace: Annotated[int, msgspec.Meta(ge=0, le=30)] = 10
+    registration: Literal["open", "closed"] = "open"
+    password_min_length: Annotated[int, msgspec.Meta(ge=8, le=128)] = 12
+    hash_threads: Positive = 2
+
+
+class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Workers. Times in seconds."""
+
+    concurrency: Positive = 16
+    processes: Positive = 1
+    poll_interval: Seconds = 1.0
+    heartbeat_interval: Seconds = 5.0
+    rescue_after: Seconds = 30.0
+    shutdown_grace: Seconds = 20.0
+
+
+class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The vault. `master_key`: 32 bytes in base64 or hex; `env:NAME` and `file:PATH` references are resolved."""
+
+    master_key: Secret = Secret("")
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log. `auto` is readable text on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class PluginEntry(msgspec.Struct, frozen=True):
+    """`[plugins.<name>]`: whether it is on, and its settings as they were written (checked against its settings Struct later)."""
+
+    name: str
+    enabled: bool
+    settings: dict[str, Any] = {}
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that an administrator decides. `strict`: a skipped plugin is a refusal to start. `var` is the data folder."""
+
+    strict: bool = False
+    var: str = "./var"
+    database: DatabaseConfig = DatabaseConfig()
+    redis: RedisConfig = RedisConfig()
+    http: HttpConfig = HttpConfig()
+    auth: AuthConfig = AuthConfig()
+    jobs: JobsConfig = JobsConfig()
+    secrets: SecretsConfig = SecretsConfig()
+    log: LogConfig = LogConfig()
+    plugins: dict[str, PluginEntry] = {}
+    path: str = ""

@@ -1,0 +1,72 @@
+"""The registry: everything that the enabled plugins bring, compiled and immutable. One generation has one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Controller
+from pegboard_sdk.access import Permission
+from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.events import Event, EventHandler
+from pegboard_sdk.health import HealthCheck
+from pegboard_sdk.jobs import ExternalJob, Job, Schedule
+from pegboard_sdk.manifest import Manifest
+from pegboard_sdk.taxonomies import Taxonomy
+
+__all__ = ("EMPTY", "LoadedPlugin", "Registry", "SkippedPlugin")
+
+
+class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
+    """An enabled plugin and what it brings. The kernel's own part is one too, named `kernel`."""
+
+    name: str
+    manifest: Manifest
+    distribution: str
+    settings: msgspec.Struct | None = None
+    controllers: Sequence[type[Controller]] = ()
+    app: PiccoloApp | None = None
+    permissions: Sequence[Permission] = ()
+    events: Sequence[type[Event]] = ()
+    event_handlers: Sequence[EventHandler] = ()
+    jobs: Sequence[Job | ExternalJob] = ()
+    schedules: Sequence[Schedule] = ()
+    health_checks: Sequence[HealthCheck] = ()
+    commands: Sequence[Any] = ()
+    taxonomies: Sequence[Taxonomy] = ()
+    on_startup: Any = None
+    on_shutdown: Any = None
+    load_ms: float = 0.0
+
+
+class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed or named plugin that is not on, and why. `state`: disabled (somebody's decision) or failed (`reason` says how to mend it)."""
+
+    name: str
+    state: str
+    reason: str
+    summary: str = ""
+    version: str = ""
+
+
+class Registry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a generation is made of. `plugins` are in dependency order."""
+
+    plugins: Sequence[LoadedPlugin] = ()
+    skipped: Sequence[SkippedPlugin] = ()
+    permissions: Mapping[str, Permission] = {}
+    role_permissions: Mapping[str, frozenset[str]] = {}
+    jobs: Mapping[str, Job | ExternalJob] = {}
+    schedules: Mapping[str, Schedule] = {}
+    event_handlers: Mapping[str, Sequence[EventHandler]] = {}
+    services: Mapping[type, Any] = {}
+    settings: Mapping[type, msgspec.Struct] = {}
+    extensions: Mapping[str, Sequence[Any]] = {}
+    owners: Mapping[str, str] = {}
+    """Name of a job, schedule or event handler (`<event>/<handler>`) → plugin."""
+
+    def permissions_of(self, roles: frozenset[str]) -> frozenset[str]:
+        """Everything that the roles grant."""
+        return frozenset().union(*(self.role_permissions.get(role, frozenset()) for role in roles))
+
+
+EMPTY = Registry()

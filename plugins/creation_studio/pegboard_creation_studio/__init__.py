@@ -1,0 +1,1 @@
+"""The creation_studio plugin of Pegboard."""

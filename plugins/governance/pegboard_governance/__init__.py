@@ -1,0 +1,1 @@
+"""The governance plugin of Pegboard."""

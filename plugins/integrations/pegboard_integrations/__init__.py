@@ -1,0 +1,1 @@
+"""The integrations plugin of Pegboard."""

@@ -1,0 +1,72 @@
+"""AI providers: what ai_providers needs from whoever runs a language model (hook `ai_providers`)."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+
+from pegboard_sdk.settings import Secret
+
+__all__ = ("AIProvider", "ChatChunk", "ChatCompletion", "ChatMessage", "ChatRequest", "TokenUsage")
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[str, msgspec.Meta(max_length=100_000)]
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to complete. `max_tokens` bounds the answer; `temperature` is in thousandths, so that requests compare exactly."""
+
+    model: str
+    messages: Sequence[ChatMessage]
+    max_tokens: int
+    temperature_milli: int = 700
+
+
+class TokenUsage(msgspec.Struct, frozen=True):
+    """Tokens as the provider counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    model: str
+    content: str
+    finish_reason: str
+    usage: TokenUsage
+
+
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a streamed answer; the last one carries `usage`, if the provider counts."""
+
+    content: str = ""
+    finish_reason: str | None = None
+    usage: TokenUsage | None = None
+
+
+class AIProvider(Protocol):
+    """One provider. Methods call out: they are never called inside a transaction. Failures are `UpstreamFailed` or `TooManyRequests`."""
+
+    @property
+    def name(self) -> str:
+        """snake_case; what a request names it by."""
+        ...
+
+    @property
+    def secret(self) -> str | None:
+        """The vault name of the key that it needs, or None."""
+        ...
+
+    async def complete(self, request: ChatRequest, *, key: Secret | None) -> ChatCompletion:
+        """The whole answer at once."""
+        ...
+
+    def stream(self, request: ChatRequest, *, key: Secret | None) -> AsyncIterator[ChatChunk]:
+        """The answer in pieces, as they come. Closing the iterator stops the provider."""
+        ...

@@ -1,0 +1,94 @@
+"""What one plugin may need from another, as protocols. The kernel finds the implementation; a third party may replace it.
+
+A plugin offers one from its `services` hook: `[Service(Escrow, EscrowService())]`. Implementations are stateless: each method takes the caller's
+unit of work and works in the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from pegboard_sdk.money import Money
+from pegboard_sdk.work import UnitOfWork
+
+__all__ = ("Consent", "Escrow", "EscrowView", "Service", "Taxonomies", "TermView")
+
+
+class Service(msgspec.Struct, frozen=True):
+    """An implementation that a plugin offers for a protocol. The last enabled plugin in dependency order wins."""
+
+    protocol: type
+    implementation: Any
+
+
+class EscrowView(msgspec.Struct, frozen=True, kw_only=True):
+    """An escrow as other plugins see it. `state`: awaiting_funds, held, released, refunded or cancelled."""
+
+    id: UUID
+    reference: str
+    state: str
+    money: Money
+
+
+class Escrow(Protocol):
+    """Money that is held for a purpose until somebody releases or refunds it. Offered by finance."""
+
+    async def open(self, uow: UnitOfWork, *, reference: str, payer: UUID, payee: UUID, money: Money) -> EscrowView:
+        """Open an escrow that waits for the payer's money. `reference` is `<plugin>.<noun>:<id>` and unique in the tenant."""
+        ...
+
+    async def get(self, uow: UnitOfWork, escrow_id: UUID) -> EscrowView:
+        """The escrow, without a check of who asks.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        ...
+
+    async def release(self, uow: UnitOfWork, escrow_id: UUID) -> EscrowView:
+        """Pay the payee, less the platform's fee. Releasing a released escrow changes nothing.
+
+        Raises:
+            NotFound: there is none with this id.
+            Conflict: it is not held.
+        """
+        ...
+
+    async def refund(self, uow: UnitOfWork, escrow_id: UUID) -> EscrowView:
+        """Give the payer the money back, or cancel an escrow that was never funded. Doing it twice changes nothing.
+
+        Raises:
+            NotFound: there is none with this id.
+            Conflict: it was released.
+        """
+        ...
+
+
+class Consent(Protocol):
+    """What people agreed to. Offered by governance."""
+
+    async def has(self, uow: UnitOfWork, *, account_id: UUID, purpose: str) -> bool:
+        """Whether the account's consent to the processing purpose stands now, for the notice's current version."""
+        ...
+
+
+class TermView(msgspec.Struct, frozen=True):
+    """A term of a taxonomy."""
+
+    id: UUID
+    slug: str
+    label: str
+
+
+class Taxonomies(Protocol):
+    """The terms that things are tagged with. Offered by the kernel."""
+
+    async def resolve(self, uow: UnitOfWork, taxonomy: str, slugs: Sequence[str]) -> list[TermView]:
+        """The terms, in the order of `slugs`.
+
+        Raises:
+            InvalidInput: a slug is unknown; `errors` names each.
+        """
+        ...
