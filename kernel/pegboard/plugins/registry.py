@@ -39,7 +39,10 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
-    """An installed or named plugin that is not on, and why. `state`: disabled (somebody's decision) or failed (`reason` says how to mend it)."""
+    """An installed or named plugin that is not on, and why.
+
+    `state`: disabled (somebody's decision) or failed (`reason` says how to mend it).
+    """
 
     name: str
     state: str
