@@ -6,6 +6,7 @@ import msgspec
 from pegboard_sdk.settings import Secret
 
 __all__ = (
+    "AdministratorConfig",
     "AuthConfig",
     "Config",
     "DatabaseConfig",
@@ -22,7 +23,10 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """PostgreSQL. `url` is the owner's (migrations); empty: an embedded server. The app's and system's URLs are derived from it unless given."""
+    """PostgreSQL. `url` is the owner's (migrations); empty: an embedded server.
+
+    The application's and the system's URLs are derived from it unless given.
+    """
 
     url: Secret = Secret("")
     app_url: Secret = Secret("")
@@ -68,6 +72,13 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash_threads: Positive = 2
 
 
+class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first administrator, made when there is no account yet. `password` empty: one is made and printed once."""
+
+    email: str = "admin@pegboard.example"
+    password: Secret = Secret("")
+
+
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Workers. Times in seconds."""
 
@@ -80,7 +91,7 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The vault. `master_key`: 32 bytes in base64 or hex; `env:NAME` and `file:PATH` references are resolved."""
+    """The vault. `master_key`: 32 bytes in base64 or hex; empty: one is made in the data folder."""
 
     master_key: Secret = Secret("")
 
@@ -93,15 +104,22 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PluginEntry(msgspec.Struct, frozen=True):
-    """`[plugins.<name>]`: whether it is on, and its settings as they were written (checked against its settings Struct later)."""
+    """`[plugins.<name>]`: whether it is on, and its settings as they were written: its Struct checks them later.
+
+    `environment` holds what `PEGBOARD_<NAME>__<FIELD>` says, by field: it overrides `settings`.
+    """
 
     name: str
     enabled: bool
     settings: dict[str, Any] = {}
+    environment: dict[str, Secret] = {}
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that an administrator decides. `strict`: a skipped plugin is a refusal to start. `var` is the data folder."""
+    """Everything that an administrator decides.
+
+    `strict`: a plugin that must be skipped is a refusal to start. `var` is the data folder, `path` the file's.
+    """
 
     strict: bool = False
     var: str = "./var"
@@ -109,6 +127,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     redis: RedisConfig = RedisConfig()
     http: HttpConfig = HttpConfig()
     auth: AuthConfig = AuthConfig()
+    administrator: AdministratorConfig = AdministratorConfig()
     jobs: JobsConfig = JobsConfig()
     secrets: SecretsConfig = SecretsConfig()
     log: LogConfig = LogConfig()
