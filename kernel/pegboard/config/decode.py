@@ -128,7 +128,7 @@ class Decoder:
 
 
 def _structured(type: Any, text: str) -> tuple[Any, bool]:
-    """What a variable's text stands for, and whether its types are final: JSON has them, plain text and `a, b` don't."""
+    """What a variable's text stands for, and whether its types are final: JSON has them, text and `a, b` don't."""
     info = inspect.type_info(type)
     kinds = info.types if isinstance(info, inspect.UnionType) else (info,)
     if any(isinstance(kind, (*_LISTS, *_TABLES)) for kind in kinds):
