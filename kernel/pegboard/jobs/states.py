@@ -1,0 +1,16 @@
+"""The states of a job, and the ways between them.
+
+queued ──relay──▶ sent ──claim──▶ running ──▶ succeeded
+  ▲                 │               │ │
+  │◀──lost by Redis─┘               │ └─────▶ dead      the last attempt failed; a redrive queues it again
+  │◀──failed, rescued, shut down────┘
+  └──▶ parked                                           no enabled plugin has the job; queued again once one has
+"""
+
+from typing import Literal, get_args
+
+__all__ = ("STATES", "UNFINISHED", "JobState")
+
+JobState = Literal["queued", "sent", "running", "parked", "succeeded", "dead"]
+STATES: tuple[JobState, ...] = get_args(JobState)
+UNFINISHED: tuple[JobState, ...] = ("queued", "sent", "running", "parked")
