@@ -1,0 +1,81 @@
+"""What a process of the platform has: configuration, databases, Redis, vault and the enabled plugins."""
+
+from typing import Self
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from pegboard.config.model import Config
+from pegboard.database.pool import Database
+from pegboard.identity.authenticator import Authenticator
+from pegboard.jobs.notifier import Notifier
+from pegboard.plugins.registry import EMPTY, Registry
+from pegboard.telemetry.metrics import Metrics
+from pegboard.telemetry.tracing import Tracing
+from pegboard.vault.vault import Vault
+
+__all__ = ("Runtime",)
+
+
+class Runtime:
+    """One per process. `registry` is the active generation's; it is replaced as a whole, never changed."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        database: Database,
+        redis: redis.asyncio.Redis,
+        vault: Vault,
+        authenticator: Authenticator,
+        notifier: Notifier,
+        metrics: Metrics,
+    ) -> None:
+        self.config = config
+        self.database = database
+        self.redis = redis
+        self.vault = vault
+        self.authenticator = authenticator
+        self.notifier = notifier
+        self.metrics = metrics
+        self.tracing = Tracing()
+        self.registry: Registry = EMPTY
+
+    @classmethod
+    async def open(cls, config: Config, *, pool_size: int | None = None, metrics: Metrics | None = None) -> Self:
+        """Connect to what `config` names. Redis is connected lazily: it may be down.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the database can't be reached.
+            ValueError: the master key is missing or malformed.
+        """
+        vault = Vault.from_config(config)
+        database = await Database.open(config, pool_size=pool_size)
+        client = redis.asyncio.from_url(
+            config.redis.url.reveal(),
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=2),
+        )
+        return cls(
+            config=config,
+            database=database,
+            redis=client,
+            vault=vault,
+            authenticator=Authenticator(config, database, vault),
+            notifier=Notifier(database),
+            metrics=metrics or Metrics(),
+        )
+
+    async def start(self) -> None:
+        """Begin the background work that every process does: the revocation feed and the notifier."""
+        await self.authenticator.start()
+        self.notifier.start()
+
+    async def close(self) -> None:
+        """End the background work and close what is open."""
+        await self.notifier.stop()
+        await self.authenticator.stop()
+        await self.redis.aclose()
+        await self.database.close()

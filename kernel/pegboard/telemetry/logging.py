@@ -1,0 +1,144 @@
+"""Structured logs: JSON for machines, readable text on a terminal; secrets don't get in."""
+
+import atexit
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from pegboard.config.model import LogConfig
+from pegboard.telemetry.lines import LineBuffer
+
+__all__ = ("AccessLog", "configure_logging", "redact")
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+SENSITIVE = (
+    "password", "passwd", "secret", "token", "authorization", "cookie", "api_key", "apikey", "master_key", "private_key", "signature",
+)  # fmt: skip
+MASK = "[redacted]"
+
+
+def _is_sensitive(key: str) -> bool:
+    lowered = key.lower()
+    return any(word in lowered for word in SENSITIVE)
+
+
+def _masked(value: Any, depth: int = 0) -> Any:
+    if depth < 4 and isinstance(value, Mapping):
+        return {k: MASK if _is_sensitive(str(k)) else _masked(v, depth + 1) for k, v in value.items()}
+    if depth < 4 and isinstance(value, list | tuple):
+        return [_masked(item, depth + 1) for item in value]
+    return value
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask the values of keys whose names say that they are secret, at any depth."""
+    for key, value in event.items():
+        if key not in ("event", "level", "timestamp"):
+            if _is_sensitive(key):
+                event[key] = MASK
+            elif isinstance(value, Mapping | list | tuple):
+                event[key] = _masked(value)
+    return event
+
+
+class _Output:
+    """structlog's logger: takes rendered lines."""
+
+    def __init__(self, lines: LineBuffer) -> None:
+        self._lines = lines
+
+    def _write(self, message: str | bytes, *, urgent: bool) -> None:
+        line = message if isinstance(message, bytes) else message.encode("utf-8", "backslashreplace")
+        self._lines.write(line + b"\n", urgent=urgent)
+
+    def debug(self, message: str | bytes) -> None:
+        self._write(message, urgent=False)
+
+    info = msg = debug
+
+    def warning(self, message: str | bytes) -> None:
+        self._write(message, urgent=True)
+
+    warn = error = critical = fatal = exception = failure = err = warning
+
+
+class _Stdlib(logging.Handler):
+    """Lines of libraries that log through the standard library, in the same shape."""
+
+    def __init__(self, lines: LineBuffer, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._lines = lines
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # the standard library's own contract for handlers
+            self.handleError(record)
+        else:
+            self._lines.write(
+                line.encode("utf-8", "backslashreplace") + b"\n", urgent=record.levelno >= logging.WARNING
+            )
+
+
+def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+class AccessLog:
+    """One line per request. It takes a short way past structlog's processors: they would cost more than the rest of the line."""
+
+    def __init__(self, lines: LineBuffer, *, as_json: bool, enabled: bool) -> None:
+        self._lines = lines
+        self._as_json = as_json
+        self.enabled = enabled
+
+    def write(self, fields: dict[str, Any], *, failed: bool) -> None:
+        """Write `fields`, none of which may be secret. `failed` requests are written at once."""
+        if self._as_json:
+            line = msgspec.json.encode(fields)
+        else:
+            shown = " ".join(f"{k}={v}" for k, v in fields.items() if k not in ("timestamp", "level", "event"))
+            line = f"{fields['timestamp']} [{fields['level']:<7}] {fields['event']} {shown}".encode()
+        self._lines.write(line + b"\n", urgent=failed)
+
+
+def configure_logging(config: LogConfig, *, lines: LineBuffer | None = None) -> AccessLog:
+    """Set up structlog and the standard library's logging for this process. Call once, at the start of a command."""
+    as_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
+    level = LEVELS[config.level]
+    buffer = lines or LineBuffer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+    ]
+    if as_json:
+        rendering: list[Any] = [structlog.processors.format_exc_info, _json]
+    else:
+        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Output(buffer),
+        cache_logger_on_first_use=False,
+    )
+    handler = _Stdlib(
+        buffer,
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        ),
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.INFO))
+    for name in ("httpx", "httpcore", "asyncio", "dramatiq"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    atexit.register(buffer.flush)
+    return AccessLog(buffer, as_json=as_json, enabled=level <= LEVELS["info"])

@@ -1,0 +1,103 @@
+"""Prometheus metrics of one process, or of all API workers of a machine where `PROMETHEUS_MULTIPROC_DIR` is set."""
+
+import os
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+__all__ = ("CONTENT_TYPE", "Metrics")
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class _RouteMetrics:
+    """The series of one (plugin, method, route, status), looked up once."""
+
+    __slots__ = ("requests", "seconds")
+
+    def __init__(self, requests: Counter, seconds: Histogram) -> None:
+        self.requests = requests
+        self.seconds = seconds
+
+
+class Metrics:
+    """The kernel's metrics. Label values come from routes and plugins, never from what a caller sends: their number is bounded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.requests = Counter(
+            "pegboard_http_requests_total",
+            "Requests answered.",
+            ("plugin", "method", "route", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "pegboard_http_request_duration_seconds",
+            "Time from a request's arrival to its answer's last byte.",
+            ("plugin", "method", "route"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.jobs = Counter(
+            "pegboard_jobs_total",
+            "Job runs by outcome: succeeded, retried, dead, parked, lost.",
+            ("plugin", "job", "outcome"),
+            registry=self.registry,
+        )
+        self.job_seconds = Histogram(
+            "pegboard_job_duration_seconds", "Time of a job run.", ("plugin", "job"), buckets=BUCKETS, registry=self.registry
+        )
+        self.outbox_lag = Gauge(
+            "pegboard_outbox_lag_seconds",
+            "Age of the oldest row that waits for the relay.",
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self.pool_connections = Gauge(
+            "pegboard_database_pool_connections",
+            "Connections of the pool.",
+            ("pool", "state"),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self.plugins = Gauge(
+            "pegboard_plugins",
+            "Plugins by state: enabled, disabled, failed.",
+            ("state",),
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self._routes: dict[tuple[str, str, str, int], _RouteMetrics] = {}
+
+    def observe_request(self, plugin: str, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        key = (plugin, method, route, status)
+        series = self._routes.get(key)
+        if series is None:
+            series = self._routes[key] = _RouteMetrics(
+                self.requests.labels(plugin, method, route, str(status)),
+                self.request_seconds.labels(plugin, method, route),
+            )
+        series.requests.inc()
+        series.seconds.observe(seconds)
+
+    def observe_job(self, plugin: str, job: str, outcome: str, seconds: float) -> None:
+        """Count one run of a job."""
+        self.jobs.labels(plugin, job, outcome).inc()
+        self.job_seconds.labels(plugin, job).observe(seconds)
+
+    def observe_pools(self, pools: Iterable[tuple[str, int, int]]) -> None:
+        """Set the pools' sizes from (name, connections, idle connections)."""
+        for name, size, idle in pools:
+            self.pool_connections.labels(name, "idle").set(idle)
+            self.pool_connections.labels(name, "used").set(size - idle)
+
+    def render(self) -> bytes:
+        """The exposition text: of all API workers of this machine where a shared folder is set, else of this process."""
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            shared = CollectorRegistry()
+            MultiProcessCollector(shared)
+            return generate_latest(shared)
+        return generate_latest(self.registry)

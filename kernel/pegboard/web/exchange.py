@@ -1,0 +1,163 @@
+"""One request: who asks, under which id, and the unit of work around its handler."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Request
+from litestar.response import Response
+from litestar.types import Scope
+from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import DomainError
+from pegboard_sdk.http import Route, Stream
+
+from pegboard.plugins.registry import Registry
+from pegboard.runtime import Runtime
+from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
+from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
+from pegboard.work import ReadWork, SteppedWork, transact
+
+__all__ = ("Exchange",)
+
+MAX_TRIES = 4
+LEASE = 60.0
+NOT_STORED = frozenset({409, 429})
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger("pegboard.web")
+
+
+class Exchange:
+    """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
+
+    __slots__ = ("headers", "ip", "plugin", "principal", "registry", "request_id", "runtime", "scope", "tries")
+
+    def __init__(
+        self, runtime: Runtime, registry: Registry, scope: Scope, headers: dict[bytes, bytes], request_id: str, ip: str
+    ) -> None:
+        self.runtime = runtime
+        self.registry = registry
+        self.scope = scope
+        self.headers = headers
+        self.request_id = request_id
+        self.ip = ip
+        self.plugin = "kernel"
+        self.principal: Principal | None = None
+        self.tries = 0
+
+    @property
+    def known_principal(self) -> Principal:
+        """The principal, set before the handler is reached."""
+        if self.principal is None:
+            raise RuntimeError("the request was not authorized")
+        return self.principal
+
+    async def run(self, route: Route, call: Callable[[Any], Awaitable[Any]]) -> Response[Any]:
+        """Make the unit of work, run `call` with it, and give the encoded answer.
+
+        A write is committed before this returns, so nothing is sent that a failing COMMIT would take back.
+        """
+        if route.external:
+            return await self._run_external(route, call)
+        if route.safe:
+            work = ReadWork(self.runtime, self.registry, self.known_principal, self.request_id)
+            try:
+                return _encoded(route, await call(work))
+            finally:
+                await work.release()
+        return await self._run_write(route, call)
+
+    async def _run_write(self, route: Route, call: Callable[[Any], Awaitable[Any]]) -> Response[Any]:
+        key = await self._idempotency_key(route)
+        while True:
+            self.tries += 1
+            try:
+                async with transact(
+                    self.runtime, self.registry, self.known_principal, self.request_id, isolation=route.isolation
+                ) as work:
+                    if key is not None and (replay := await key.begin(work)) is not None:
+                        return replay
+                    response = _encoded(route, await call(work))
+                    if key is not None:
+                        await key.store(work, response)
+                return response
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                if self.tries >= MAX_TRIES:
+                    raise
+                log.info("transaction.retried", tries=self.tries, cause=error.sqlstate, request_id=self.request_id)
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**self.tries))  # noqa: S311  # jitter, not a secret
+
+    async def _run_external(self, route: Route, call: Callable[[Any], Awaitable[Any]]) -> Response[Any]:
+        work = SteppedWork(self.runtime, self.registry, self.known_principal, self.request_id, route.isolation)
+        key = await self._idempotency_key(route)
+        if key is None:
+            return _encoded(route, await call(work))
+        async with work.step() as step:
+            replay = await key.reserve(step, LEASE)
+        if replay is not None:
+            return replay
+        try:
+            response = _encoded(route, await call(work))
+        except BaseException as error:
+            await self._settle_failure(work, key, error)
+            raise
+        if not isinstance(response, Stream):
+            async with work.step() as step:
+                await key.settle(step, response)
+        return response
+
+    async def _settle_failure(self, work: SteppedWork, key: IdempotencyKey, error: BaseException) -> None:
+        """A refusal is the request's answer and is kept; after a fault, or a 409 or 429, the key is free for another try."""
+        answer: Response[Any] | None = None
+        if isinstance(error, DomainError) and error.status < 500 and error.status not in NOT_STORED:
+            answer = Response(
+                encode_problem(error, self.request_id),
+                status_code=error.status,
+                media_type=PROBLEM_JSON,
+                headers=error.headers,
+            )
+        try:
+            async with asyncio.timeout(5), work.step() as step:
+                await key.settle(step, answer)
+        except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as failure:
+            # The lease runs out by itself; what the caller must hear is the first error.
+            log.warning("idempotency.not_settled", error=to_domain_error(failure).code, request_id=self.request_id)
+
+    async def _idempotency_key(self, route: Route) -> IdempotencyKey | None:
+        if route.idempotency == "none":
+            return None
+        value = self.headers.get(b"idempotency-key")
+        if value is None:
+            if route.idempotency == "required":
+                raise IdempotencyKeyMissing(
+                    "This moves money: send an Idempotency-Key header (a fresh UUID), and the same one when you repeat the request."
+                )
+            return None
+        principal = self.known_principal
+        return IdempotencyKey(
+            value,
+            principal=str(principal.account_id or principal.kind),
+            method=self.scope["method"],
+            path=self.scope["path"],
+            body=await Request[Any, Any, Any](self.scope).body(),
+            vault=self.runtime.vault,
+        )
+
+
+def _encoded(route: Route, result: Any) -> Response[Any]:
+    """The answer with its body as bytes, so that nothing can fail after the commit."""
+    if isinstance(result, Response):
+        if not isinstance(result, Stream) and not isinstance(result.content, bytes):
+            result.content = b"" if result.content is None else _encode(result.content)
+            result.media_type = result.media_type or "application/json"
+        return result
+    if result is None and route.status == 204:
+        return Response(b"", status_code=204)
+    return Response(_encoder.encode(result), status_code=route.status, media_type="application/json")
+
+
+def _encode(content: Any) -> bytes:
+    return content.encode() if isinstance(content, str) else _encoder.encode(content)

@@ -1,0 +1,139 @@
+"""Every error as an RFC 9457 problem, and nothing of its cause."""
+
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from litestar.exceptions import HTTPException, ImproperlyConfiguredException
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
+from pegboard_sdk.errors import (
+    Conflict,
+    DomainError,
+    FieldError,
+    InvalidInput,
+    Problem,
+    Unauthorized,
+    Unavailable,
+)
+
+__all__ = ("PROBLEM_JSON", "TITLES", "encode_problem", "to_domain_error")
+
+PROBLEM_JSON = "application/problem+json"
+TITLES = {
+    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict", 412: "Precondition Failed", 413: "Content Too Large",
+    414: "URI Too Long", 415: "Unsupported Media Type", 421: "Misdirected Request", 422: "Unprocessable Content", 428: "Precondition Required",
+    429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger("pegboard.web")
+
+_OUTAGE = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+)
+
+
+def _made(status: int, code: str, detail: str, **kwargs: Any) -> DomainError:
+    """A `DomainError` of a status and code that no class stands for."""
+    kind = type("KernelError", (DomainError,), {"status": status, "code": code})
+    return kind(detail, **kwargs)
+
+
+def _pointer(entry: dict[str, Any]) -> str:
+    key = str(entry.get("key") or "")
+    if entry.get("source") == "body":
+        return "/" + key.replace("~", "~0").replace(".", "/") if key else ""
+    return key
+
+
+def _from_litestar(error: HTTPException) -> DomainError:
+    status = error.status_code
+    if status == 404:
+        return _made(404, "not_found", "There is nothing at this path. GET /docs shows what there is.")
+    if status == 405:
+        return _made(405, "method_not_allowed", "This path does not take this method.")
+    if status == 413:
+        return _made(413, "body_too_large", "The body is larger than this route takes.")
+    if status >= HTTP_500_INTERNAL_SERVER_ERROR:
+        return _internal()
+    extra = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        FieldError(_pointer(entry), str(entry.get("message", "is not valid")))
+        for entry in extra
+        if isinstance(entry, dict)
+    ]
+    if errors:
+        return _made(status, "invalid_request", "Some fields are not valid; errors says which.", errors=errors)
+    return _made(status, "malformed_request", "The request can't be read as what this route takes (JSON in UTF-8).")
+
+
+def _internal() -> DomainError:
+    return _made(500, "internal_error", "Something went wrong here. Give the request_id to the administrator.")
+
+
+def to_domain_error(error: BaseException) -> DomainError:
+    """What the caller may know of `error`. What is our fault is logged, with its traceback, under the request's id."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, ImproperlyConfiguredException):
+        log.error("request.failed", exc_info=error)
+        return _internal()
+    if isinstance(error, HTTPException):
+        if error.status_code >= HTTP_500_INTERNAL_SERVER_ERROR:
+            log.error("request.failed", exc_info=error)
+        return _from_litestar(error)
+    if isinstance(error, asyncpg.PostgresError):
+        known = _from_postgres(error)
+        if known is not None:
+            return known
+    if isinstance(error, asyncpg.exceptions.DataError | asyncpg.exceptions._base.ClientConfigurationError):
+        return InvalidInput("A value is outside of what can be stored: shorten it, or use a smaller number.")
+    if isinstance(error, TimeoutError):
+        return _made(503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"})
+    if isinstance(error, _OUTAGE):
+        log.error("database.unavailable", error=type(error).__name__)
+        return Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.")
+    if isinstance(error, RecursionError):
+        return _made(400, "malformed_request", "The request is nested too deep.")
+    log.error("request.failed", exc_info=error)
+    return _internal()
+
+
+def _from_postgres(error: asyncpg.PostgresError) -> DomainError | None:
+    state = error.sqlstate or ""
+    if state == "PB401":
+        return Unauthorized("The session has ended: log in again.")
+    if state in ("40001", "40P01"):
+        return Unavailable("Others are changing the same things. Try again.", retry_after=1)
+    if state == "57014":
+        return _made(503, "timeout", "The database took too long; nothing was changed.", headers={"Retry-After": "5"})
+    if state in ("23505", "23P01"):
+        return Conflict("There is one like this already.")
+    if state == "23503":
+        return Conflict("Something that this refers to is gone, or something still refers to this.")
+    if state.startswith("22"):
+        return InvalidInput("A value can't be stored: it has a character or a size that the database refuses.")
+    return None
+
+
+def encode_problem(error: DomainError, request_id: str) -> bytes:
+    """The problem document of `error`."""
+    return _encoder.encode(
+        Problem(
+            type=f"urn:pegboard:problem:{error.code}",
+            title=TITLES.get(error.status, "Error"),
+            status=error.status,
+            detail=error.detail,
+            code=error.code,
+            request_id=request_id,
+            errors=list(error.errors),
+        )
+    )
