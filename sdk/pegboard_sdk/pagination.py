@@ -10,7 +10,7 @@ from litestar.params import Parameter
 
 from pegboard_sdk.errors import InvalidCursor
 
-__all__ = ("MAX_PAGE", "Cursor", "Limit", "Page", "decode_cursor", "encode_cursor")
+__all__ = ("MAX_PAGE", "Cursor", "Limit", "Page", "decode_cursor", "encode_cursor", "page_sql")
 
 MAX_PAGE = 100
 
@@ -50,3 +50,24 @@ def decode_cursor(cursor: str | None, types: Sequence[type]) -> tuple[Any, ...] 
         return msgspec.json.decode(raw, type=tuple[tuple(types)])  # type: ignore[misc]  # a tuple type made at run time
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise InvalidCursor("This cursor is not one of this list: leave it out to start at the first page.") from error
+
+
+def page_sql(rows: str, *, keys: Sequence[str], limit: str = "$1") -> str:
+    """SQL that answers a list in one statement with one text: the JSON of a `Page`, for `JsonBytes[Page[…]]`.
+
+    `rows` is a SELECT in the list's order, without LIMIT, of a column `item` (a record whose columns are the item's
+    fields, or a JSON value) and of `keys`, the columns that the list is ordered by; neither text may hold anything of
+    a request. `limit` is the parameter that holds the page's limit. `decode_cursor` reads the cursor.
+
+        page_sql("SELECT item, g.id FROM gigs g, LATERAL (SELECT g.id, g.title) item ORDER BY g.id DESC", keys=("id",))
+
+    The literal LIMIT keeps PostgreSQL's plan cached: of a parameter it guesses that it takes a tenth of all rows, finds
+    the general plan too dear because of that, and plans the statement anew each time.
+    """
+    last = ", ".join(f"(array_agg({key}))[{limit}]" for key in keys)
+    cursor = f"translate(encode(convert_to(json_build_array({last})::text, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
+    items = f"coalesce(json_agg(item) FILTER (WHERE place <= {limit})::text, '[]')"
+    next_cursor = f"CASE WHEN max(place) > {limit} THEN to_json({cursor})::text ELSE 'null' END"
+    listed = f"({rows} LIMIT {MAX_PAGE + 1}) listed LIMIT {limit} + 1"
+    page = f"(SELECT *, row_number() OVER () AS place FROM {listed}) page"  # noqa: S608  # the plugin's own text
+    return f"""SELECT '{{"items":' || {items} || ',"next_cursor":' || {next_cursor} || '}}' FROM {page}"""  # noqa: S608
