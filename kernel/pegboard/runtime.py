@@ -69,13 +69,12 @@ class Runtime:
         )
 
     async def start(self) -> None:
-        """Begin the background work that every process does: the revocation feed and the notifier."""
+        """Begin the background work that every process does: the revocation feed."""
         await self.authenticator.start()
-        self.notifier.start()
 
     async def close(self) -> None:
         """End the background work and close what is open."""
-        await self.notifier.stop()
+        await self.notifier.close()
         await self.authenticator.stop()
         await self.redis.aclose()
         await self.database.close()

@@ -1,0 +1,90 @@
+"""One generation's Litestar application: the kernel's routes and the enabled plugins'."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Controller, Litestar, Request, Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from litestar.routes import HTTPRoute
+from pegboard_sdk.http import EXCHANGE, Route
+
+from pegboard.plugins.registry import Registry
+from pegboard.runtime import Runtime
+from pegboard.web.addresses import Addresses
+from pegboard.web.exchange import Exchange
+from pegboard.web.gate import Gate
+from pegboard.web.openapi import openapi_config
+from pegboard.web.pages import ROOT_CONTROLLERS
+from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
+from pegboard.web.ratelimit import RateLimiter
+from pegboard.web.requests import BoundedRequest
+
+__all__ = ("API", "build", "declared_routes")
+
+API = "/api/v1"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> Litestar:
+    """The application of a generation. It holds no state: what it needs comes with each request's exchange."""
+    max_nesting = runtime.config.http.max_nesting
+    request_class = type("Request", (BoundedRequest,), {"max_nesting": max_nesting})
+    return Litestar(
+        route_handlers=[
+            _router("/", "kernel", ROOT_CONTROLLERS),
+            *(
+                _router(API if plugin.name == "kernel" else f"{API}/{plugin.name}", plugin.name, plugin.controllers)
+                for plugin in registry.plugins
+                if plugin.controllers
+            ),
+        ],
+        middleware=[Gate(runtime, registry, limiter, addresses)],
+        exception_handlers={Exception: _answer_problem},
+        request_class=request_class,
+        request_max_body_size=runtime.config.http.max_body,
+        openapi_config=openapi_config(),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _router(path: str, plugin: str, controllers: Sequence[type[Controller]]) -> Router:
+    return Router(path=path, route_handlers=list(controllers), opt={"plugin": plugin}, tags=[plugin])
+
+
+def declared_routes(app: Litestar) -> dict[tuple[str, str], tuple[Route, HTTPRouteHandler]]:
+    """Each operation's declaration by (path as OpenAPI writes it, lower-case method)."""
+    declared: dict[tuple[str, str], tuple[Route, HTTPRouteHandler]] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if (declaration := handler.opt.get("route")) is not None:
+                    for method in handler.http_methods:
+                        declared[route.path_format, str(method).lower()] = (declaration, handler)
+    return declared
+
+
+def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    exchange: Exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
+    known = to_domain_error(error)
+    headers = dict(known.headers)
+    if known.status == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
+    elif known.status == 401:
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="pegboard"')
+    return Response(
+        encode_problem(known, exchange.request_id), status_code=known.status, media_type=PROBLEM_JSON, headers=headers
+    )
+
+
+def _allowed(request: Request[Any, Any, Any]) -> list[str]:
+    """The methods that the path takes (RFC 9110 wants them named in a 405)."""
+    allowed = []
+    for method in METHODS:
+        try:
+            request.app.asgi_router.handle_routing(path=request.scope["path"].rstrip("/") or "/", method=method)
+        except Exception:  # noqa: BLE001, S112  # Litestar raises for each method that the path does not take
+            continue
+        allowed.append(method)
+    return allowed

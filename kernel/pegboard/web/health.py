@@ -1,0 +1,98 @@
+"""Whether the process lives, can work, and how its plugins are."""
+
+import asyncio
+import time
+from typing import Literal
+
+import asyncpg
+import msgspec
+import redis.exceptions
+from pegboard_sdk.errors import DomainError
+from pegboard_sdk.health import HealthCheck
+
+from pegboard.runtime import Runtime
+
+__all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check: `detail` says what is wrong, `ms` how long it took."""
+
+    name: str
+    ok: bool
+    ms: float
+    detail: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`ready`, `degraded` (works, with something optional down) or `unready`."""
+
+    status: Literal["ready", "degraded", "unready"]
+    checks: list[Check]
+
+
+class PluginHealth(msgspec.Struct, frozen=True):
+    """A plugin's own checks."""
+
+    plugin: str
+    ok: bool
+    checks: list[Check]
+
+
+async def check_ready(runtime: Runtime) -> Health:
+    """PostgreSQL must answer; Redis may be down: limits count in the process and jobs wait."""
+    database, cache = await asyncio.gather(_database(runtime), _redis(runtime))
+    status = "unready" if not database.ok else "ready" if cache.ok else "degraded"
+    return Health(status, [database, cache])
+
+
+async def _database(runtime: Runtime) -> Check:
+    began = time.perf_counter()
+    detail: str | None = None
+    try:
+        async with asyncio.timeout(2):
+            connection = await runtime.database.acquire(runtime.database.app)
+            try:
+                await connection.fetchval("SELECT 1")
+            finally:
+                await runtime.database.app.release(connection)
+    except (OSError, TimeoutError, DomainError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        detail = f"PostgreSQL does not answer ({type(error).__name__})"
+    return Check("postgresql", detail is None, _ms(began), detail)
+
+
+async def _redis(runtime: Runtime) -> Check:
+    began = time.perf_counter()
+    detail: str | None = None
+    try:
+        async with asyncio.timeout(2):
+            await runtime.redis.ping()
+    except (OSError, TimeoutError, redis.exceptions.RedisError) as error:
+        detail = f"Redis does not answer ({type(error).__name__})"
+    return Check("redis", detail is None, _ms(began), detail)
+
+
+async def check_plugins(runtime: Runtime) -> list[PluginHealth]:
+    """Run the enabled plugins' health checks, all at once, each within its own time-out."""
+    plugins = [plugin for plugin in runtime.registry.plugins if plugin.name != "kernel"]
+    results = await asyncio.gather(*(asyncio.gather(*map(_run, plugin.health_checks)) for plugin in plugins))
+    return [
+        PluginHealth(plugin.name, all(check.ok for check in checks), list(checks))
+        for plugin, checks in zip(plugins, results, strict=True)
+    ]
+
+
+async def _run(check: HealthCheck) -> Check:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(check.timeout):
+            detail = await check.check()
+    except TimeoutError:
+        detail = f"took longer than {check.timeout:g} s"
+    except Exception as error:  # noqa: BLE001  # whatever a plugin's check raises means that it is unwell
+        detail = f"{type(error).__name__}: {error}"
+    return Check(check.name, detail is None, _ms(began), detail)
+
+
+def _ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)

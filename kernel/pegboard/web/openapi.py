@@ -1,0 +1,114 @@
+"""The OpenAPI document: every operation named after its plugin, every problem described."""
+
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Method
+from pegboard_sdk.http import Route
+
+from pegboard import __version__
+
+__all__ = ("complete_document", "openapi_config", "operation_id")
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+BEARER = "bearer"
+
+
+def operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[str | Any]) -> str:
+    """`<plugin>_<verb>_<noun>`: the handler's function is named `verb_noun`."""
+    return f"{handler.opt.get('plugin', 'kernel')}_{handler.handler_name}"
+
+
+def openapi_config() -> OpenAPIConfig:
+    """What Litestar needs to know; `complete_document` adds the rest."""
+    return OpenAPIConfig(
+        title="Pegboard",
+        version=__version__,
+        description="A services marketplace. Errors are RFC 9457 problems with a stable `code`; lists are `{items, next_cursor}`.",
+        operation_id_creator=operation_id,
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                BEARER: SecurityScheme(
+                    type="http", scheme="bearer", bearer_format="JWT", description="POST /api/v1/auth/login gives it."
+                )
+            }
+        ),
+        enabled_endpoints=set(),
+    )
+
+
+def _problem_response(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/problem+json": {"schema": PROBLEM}}}
+
+
+def complete_document(document: dict[str, Any], routes: dict[tuple[str, str], Route]) -> dict[str, Any]:
+    """Add to each operation what the kernel does around its handler: authentication, limits, idempotency, problems.
+
+    `routes` holds each operation's declaration by (path, lower-case method).
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.setdefault("FieldError", _FIELD_ERROR)
+    schemas["Problem"] = _PROBLEM
+    for path, item in document.get("paths", {}).items():
+        for method, operation in item.items():
+            route = routes.get((path, method))
+            if route is None or not isinstance(operation, dict):
+                continue
+            _complete(operation, route)
+    return document
+
+
+def _complete(operation: dict[str, Any], route: Route) -> None:
+    responses: dict[str, Any] = operation["responses"]
+    responses["400"] = _problem_response("Problem: the request can't be read, or a field is not valid.")
+    if route.permission is not None:
+        responses["401"] = _problem_response("Problem: nobody is logged in, or the token is not valid.")
+        responses.setdefault("403", _problem_response(f"Problem: needs the permission {route.permission}."))
+        operation["security"] = [{BEARER: []}]
+        operation["x-permission"] = route.permission
+    responses["429"] = _problem_response("Problem: too many requests; wait for Retry-After seconds.")
+    responses["503"] = _problem_response("Problem: something needed is down; try again after Retry-After seconds.")
+    responses["default"] = _problem_response("Problem.")
+    if not route.safe:
+        responses.setdefault("409", _problem_response("Problem: the object's state does not allow it."))
+        responses.setdefault("413", _problem_response("Problem: the body is too large."))
+        responses.setdefault("422", _problem_response("Problem: a value breaks a rule."))
+    if route.idempotency != "none":
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": route.idempotency == "required",
+                "description": "The same key, method, path and body again gives the first answer again, for 24 hours.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            }
+        )
+
+
+_FIELD_ERROR = {
+    "type": "object",
+    "title": "FieldError",
+    "required": ["pointer", "detail"],
+    "properties": {
+        "pointer": {"type": "string", "description": "JSON pointer into the body, or a parameter's name."},
+        "detail": {"type": "string"},
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:pegboard:problem:<code>"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong and what to do, for a person."},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "request_id": {"type": "string"},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+    },
+}
