@@ -43,7 +43,10 @@ class StartupError(Exception):
 
 
 class BuildError(Exception):
-    """The application could not be built. `failed`: the plugins at fault → reasons; empty: the fault is not a plugin's."""
+    """The application could not be built.
+
+    `failed`: the plugins at fault → reasons; empty: the fault is not a plugin's.
+    """
 
     def __init__(self, failed: Mapping[str, str], reason: str) -> None:
         super().__init__("; ".join(f"{name}: {why}" for name, why in failed.items()) or reason)

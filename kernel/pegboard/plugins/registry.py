@@ -5,19 +5,23 @@ from typing import Any
 
 import msgspec
 from litestar import Controller
-from pegboard_sdk.access import Permission
+from pegboard_sdk.access import Permission, RoleGrant
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
 from pegboard_sdk.manifest import Manifest
+from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
 __all__ = ("EMPTY", "LoadedPlugin", "Registry", "SkippedPlugin")
 
 
 class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
-    """An enabled plugin and what it brings. The kernel's own part is one too, named `kernel`."""
+    """An enabled plugin and what it brings. The kernel's own part is one too, named `kernel`.
+
+    `extensions` holds what it returned from collecting hooks such as `payment_providers`, by hook.
+    """
 
     name: str
     manifest: Manifest
@@ -26,13 +30,16 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     controllers: Sequence[type[Controller]] = ()
     app: PiccoloApp | None = None
     permissions: Sequence[Permission] = ()
+    roles: Sequence[RoleGrant] = ()
     events: Sequence[type[Event]] = ()
     event_handlers: Sequence[EventHandler] = ()
     jobs: Sequence[Job | ExternalJob] = ()
     schedules: Sequence[Schedule] = ()
+    services: Sequence[Service] = ()
     health_checks: Sequence[HealthCheck] = ()
     commands: Sequence[Any] = ()
     taxonomies: Sequence[Taxonomy] = ()
+    extensions: Mapping[str, Sequence[Any]] = {}
     on_startup: Any = None
     on_shutdown: Any = None
     load_ms: float = 0.0
@@ -49,10 +56,11 @@ class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     summary: str = ""
     version: str = ""
+    manifest: Manifest | None = None
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generation is made of. `plugins` are in dependency order."""
+    """What a generation is made of. `plugins` are in dependency order, the kernel's part first."""
 
     plugins: Sequence[LoadedPlugin] = ()
     skipped: Sequence[SkippedPlugin] = ()

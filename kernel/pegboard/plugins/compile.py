@@ -1,0 +1,46 @@
+"""Puts what the plugins bring together."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pegboard_sdk.events import EventHandler
+
+from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
+
+__all__ = ("compile_registry",)
+
+
+def compile_registry(plugins: Sequence[LoadedPlugin], skipped: Iterable[SkippedPlugin]) -> Registry:
+    """The registry of plugins that were accepted, in loading order.
+
+    Of two implementations of a service the later one wins.
+    """
+    roles: dict[str, set[str]] = {}
+    handlers: dict[str, list[EventHandler]] = {}
+    extensions: dict[str, list[Any]] = {}
+    owners: dict[str, str] = {}
+    for plugin in plugins:
+        for grant in plugin.roles:
+            roles.setdefault(grant.role, set()).update(grant.permissions)
+        if plugin.name != "kernel":
+            # Who runs a marketplace may do whatever its plugins offer.
+            roles.setdefault("administrator", set()).update(permission.name for permission in plugin.permissions)
+        for handler in plugin.event_handlers:
+            handlers.setdefault(handler.event, []).append(handler)
+            owners[f"{handler.event}/{handler.name}"] = plugin.name
+        for hook, items in plugin.extensions.items():
+            extensions.setdefault(hook, []).extend(items)
+        owners.update((thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules))
+    return Registry(
+        plugins=tuple(plugins),
+        skipped=tuple(sorted(skipped, key=lambda one: one.name)),
+        permissions={permission.name: permission for plugin in plugins for permission in plugin.permissions},
+        role_permissions={role: frozenset(permissions) for role, permissions in roles.items()},
+        jobs={job.name: job for plugin in plugins for job in plugin.jobs},
+        schedules={schedule.name: schedule for plugin in plugins for schedule in plugin.schedules},
+        event_handlers={event: tuple(several) for event, several in handlers.items()},
+        services={service.protocol: service.implementation for plugin in plugins for service in plugin.services},
+        settings={type(plugin.settings): plugin.settings for plugin in plugins if plugin.settings is not None},
+        extensions={hook: tuple(items) for hook, items in extensions.items()},
+        owners=owners,
+    )

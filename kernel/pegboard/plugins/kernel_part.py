@@ -1,0 +1,31 @@
+"""The kernel's own part of the registry: what its areas bring, in the same shapes as a plugin's."""
+
+import pegboard_sdk
+from pegboard_sdk.manifest import Manifest
+
+from pegboard import __version__
+from pegboard.plugins import permissions as plugins
+from pegboard.plugins.registry import LoadedPlugin
+from pegboard.web import permissions as web
+
+__all__ = ("kernel_plugin",)
+
+_AREAS = (plugins, web)
+
+
+def kernel_plugin() -> LoadedPlugin:
+    """The kernel as a loaded plugin. Its routes are mounted at `/api/v1`, not below its name."""
+    permissions = tuple(permission for area in _AREAS for permission in area.PERMISSIONS)
+    return LoadedPlugin(
+        name="kernel",
+        manifest=Manifest(
+            name="kernel",
+            summary="What every plugin stands on.",
+            version=__version__,
+            sdk=f"=={pegboard_sdk.__version__}",
+            permissions={permission.name: permission.summary for permission in permissions},
+        ),
+        distribution=f"pegboard {__version__}",
+        permissions=permissions,
+        roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
+    )

@@ -1,0 +1,215 @@
+"""Loads the plugins that the configuration wants: discover, order, import, call hooks, judge, compile.
+
+A plugin's failure stays its own: whatever it does wrong, it is left out with a reason, and so is what requires it.
+"""
+
+import importlib
+import importlib.metadata
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pegboard_sdk
+
+from pegboard.config.errors import ConfigError
+from pegboard.config.model import Config
+from pegboard.config.plugin_settings import decode_settings
+from pegboard.plugins.compile import compile_registry
+from pegboard.plugins.discovery import Candidate, Discovery, discover
+from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe
+from pegboard.plugins.kernel_part import kernel_plugin
+from pegboard.plugins.order import dependency_problem, resolve
+from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
+from pegboard.plugins.rules import Known, problems
+
+__all__ = ("load_plugins",)
+
+_IMPORTED_VERSION = "__pegboard_plugin_version__"
+_SHOWN_PROBLEMS = 3
+
+
+class _SkipError(Exception):
+    """The plugin is left out; the text says why."""
+
+
+def load_plugins(
+    config: Config,
+    *,
+    distributions: Iterable[importlib.metadata.Distribution] | None = None,
+    failed: Mapping[str, str] | None = None,
+) -> Registry:
+    """The registry of the plugins that `config` turns on. It imports their code and may run in any thread.
+
+    `distributions` are searched instead of `sys.path`; `failed` leaves plugins out for reasons found elsewhere (name
+    → reason).
+
+    Raises:
+        ConfigError: `config.strict` is set and a plugin that is turned on can't be loaded; `others` holds the rest.
+    """
+    found = discover(distributions)
+    off = _unavailable(config, found, failed or {})
+    wanted = {name: candidate.manifest for name, candidate in found.candidates.items() if name not in off}
+    order = resolve(wanted, off, sdk_version=pegboard_sdk.__version__)
+    off |= order.skipped
+
+    hooks = Hooks()
+    known = Known(wanted)
+    plugins = [kernel_plugin()]
+    known.add(plugins[0])
+    for name in order.names:
+        candidate = found.candidates[name]
+        try:
+            reason = dependency_problem(candidate.manifest, {one.name: one.manifest.version for one in plugins}, off)
+            if reason is not None:
+                raise _SkipError(reason)
+            plugin = _load(candidate, config, hooks, known)
+        except _SkipError as error:
+            off[name] = str(error)
+        else:
+            plugins.append(plugin)
+            known.add(plugin)
+
+    skipped = [_skipped(name, reason, config, found) for name, reason in off.items()]
+    if config.strict:
+        _refuse([one for one in skipped if one.state == "failed"], config)
+    return compile_registry(plugins, skipped)
+
+
+def _unavailable(config: Config, found: Discovery, failed: Mapping[str, str]) -> dict[str, str]:
+    """Plugins that are not to be loaded, with reasons."""
+    installed = found.candidates.keys() | found.broken.keys()
+    reasons: dict[str, str] = {}
+    for name in installed | config.plugins.keys():
+        entry = config.plugins.get(name)
+        if entry is None or not entry.enabled:
+            how = "plugins.toml does not turn it on" if entry is None else "it is disabled in plugins.toml"
+            reasons[name] = f"{how}; {found.broken[name]}" if name in found.broken else how
+        elif name not in installed:
+            near = get_close_matches(name, sorted(installed), n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            reasons[name] = f"no installed package offers it{hint}: install it, or remove it from plugins.toml"
+        elif name in found.broken:
+            reasons[name] = found.broken[name]
+        elif name in failed:
+            reasons[name] = failed[name]
+    return reasons
+
+
+def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known) -> LoadedPlugin:
+    began = time.perf_counter()
+    module = _import(candidate)
+    settings = _settings(candidate, config)
+    try:
+        hooks.register(candidate.name, module)
+        brought = hooks.call(module, Context(candidate.name, settings))
+        plugin = _plugin(candidate, settings, brought, began)
+        wrong = list(problems(plugin, known))
+        if wrong:
+            more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
+            raise HookError("; ".join(wrong[:_SHOWN_PROBLEMS]) + more)
+    except HookError as error:
+        hooks.forget(module)
+        raise _SkipError(str(error)) from error
+    return plugin
+
+
+def _import(candidate: Candidate) -> ModuleType:
+    """Import the plugin's module under guard.
+
+    A failed import leaves nothing behind, so that a mended plugin can be tried again.
+    """
+    before = set(sys.modules)
+    try:
+        module = importlib.import_module(candidate.module)
+    except (Exception, SystemExit) as error:
+        for name in set(sys.modules) - before:
+            if name == candidate.package or name.startswith(f"{candidate.package}."):
+                del sys.modules[name]
+        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{_place(error)}") from error
+    imported = vars(module).setdefault(_IMPORTED_VERSION, candidate.manifest.version)
+    if imported != candidate.manifest.version:
+        raise _SkipError(
+            f"version {candidate.manifest.version} is installed and this process still runs the code of {imported}: "
+            "restart the platform's processes one after the other"
+        )
+    return module
+
+
+def _place(error: BaseException) -> str:
+    """Where in files (not in the import machinery) it was raised; a syntax error says so itself."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames[1:] else ""
+
+
+def _settings(candidate: Candidate, config: Config) -> msgspec.Struct | None:
+    if not candidate.manifest.settings:
+        _refuse_settings(candidate, config)
+        return None
+    module_name, _, struct_name = candidate.manifest.settings.partition(":")
+    try:
+        struct = getattr(importlib.import_module(module_name), struct_name)
+    except (Exception, SystemExit) as error:
+        raise _SkipError(f"its settings {candidate.manifest.settings} can't be imported: {describe(error)}") from error
+    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__struct_config__.frozen):
+        raise _SkipError(f"its settings {candidate.manifest.settings} must be a frozen msgspec.Struct")
+    try:
+        return decode_settings(config, candidate.name, struct)
+    except ConfigError as error:
+        raise _SkipError(f"its settings are wrong: {'; '.join(str(one) for one in error.all)}") from error
+
+
+def _refuse_settings(candidate: Candidate, config: Config) -> None:
+    entry = config.plugins[candidate.name]
+    keys = sorted({*entry.settings, *entry.environment})
+    if keys:
+        raise _SkipError(f"its settings are wrong: plugins.{candidate.name}.{keys[0]}: the plugin has no settings")
+
+
+def _plugin(
+    candidate: Candidate, settings: msgspec.Struct | None, brought: Mapping[str, Any], began: float
+) -> LoadedPlugin:
+    kernels = {*CLASSES, *ITEMS, *SINGLES}
+    return LoadedPlugin(
+        name=candidate.name,
+        manifest=candidate.manifest,
+        distribution=candidate.distribution,
+        settings=settings,
+        app=brought.get("piccolo_app"),
+        commands=brought.get("cli_commands", ()),
+        extensions={hook: items for hook, items in brought.items() if hook not in kernels},
+        load_ms=round((time.perf_counter() - began) * 1000, 1),
+        **{
+            hook: items
+            for hook, items in brought.items()
+            if hook in kernels and hook not in ("piccolo_app", "cli_commands")
+        },
+    )
+
+
+def _skipped(name: str, reason: str, config: Config, found: Discovery) -> SkippedPlugin:
+    entry = config.plugins.get(name)
+    candidate = found.candidates.get(name)
+    manifest = candidate.manifest if candidate is not None else None
+    return SkippedPlugin(
+        name=name,
+        state="failed" if entry is not None and entry.enabled else "disabled",
+        reason=reason,
+        summary=manifest.summary if manifest is not None else "",
+        version=manifest.version if manifest is not None else "",
+        manifest=manifest,
+    )
+
+
+def _refuse(failed: list[SkippedPlugin], config: Config) -> None:
+    errors = [
+        ConfigError(f"can't be loaded, and strict = true: {one.reason}", file=config.path, key=f"plugins.{one.name}")
+        for one in sorted(failed, key=lambda one: one.name)
+    ]
+    if errors:
+        first, *others = errors
+        raise ConfigError(first.reason, file=first.file, key=first.key, others=others)

@@ -1,0 +1,183 @@
+"""What a plugin may bring: its own manifest's promises, the prefixes that keep plugins apart, and nothing that
+another brought.
+"""
+
+import datetime
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cronsim
+import msgspec
+from pegboard_sdk.access import PERMISSION_PATTERN
+from pegboard_sdk.manifest import Manifest
+
+from pegboard.plugins.hooks import missing_members
+from pegboard.plugins.manifest import SNAKE
+from pegboard.plugins.registry import LoadedPlugin
+from pegboard.plugins.routes import route_problems
+
+__all__ = ("Known", "problems")
+
+
+class Known:
+    """What the plugins before brought: names that are taken → by whom.
+
+    `manifests` are those of all plugins that are to be on.
+    """
+
+    def __init__(self, manifests: Mapping[str, Manifest]) -> None:
+        self.manifests = manifests
+        self.taken: dict[tuple[str, Any], str] = {}
+
+    def add(self, plugin: LoadedPlugin) -> None:
+        """Remember what an accepted plugin brings."""
+        for key in _claims(plugin):
+            self.taken[key] = plugin.name
+
+
+def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
+    """Why the plugin can't be on, one sentence a mistake; nothing when it can."""
+    yield from _permissions(plugin)
+    yield from _events(plugin, known)
+    permissions = frozenset(permission.name for permission in plugin.permissions)
+    yield from route_problems(plugin.name, plugin.controllers, permissions)
+    yield from _tables(plugin, known)
+    yield from _jobs(plugin)
+    yield from _services(plugin)
+    for key in _claims(plugin):
+        if key in known.taken:
+            yield f"the {key[0]} {_shown(key[1])} is already there: {known.taken[key]} brings it"
+    yield from _twice(plugin)
+
+
+def _claims(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
+    """Names that must be unique over all plugins."""
+    for job in plugin.jobs:
+        yield "job", job.name
+    for schedule in plugin.schedules:
+        yield "schedule", schedule.name
+    for handler in plugin.event_handlers:
+        yield "event handler", f"{handler.event}/{handler.name}"
+    for taxonomy in plugin.taxonomies:
+        yield "taxonomy", taxonomy.name
+    if plugin.app is not None:
+        for table in plugin.app.tables:
+            yield "table", table._meta.tablename
+    if plugin.settings is not None:
+        yield "settings Struct", type(plugin.settings)
+    for hook, items in plugin.extensions.items():
+        for item in items:
+            if isinstance(getattr(item, "name", None), str):
+                yield hook.removesuffix("s").replace("_", " "), item.name
+
+
+def _twice(plugin: LoadedPlugin) -> Iterator[str]:
+    seen: set[tuple[str, Any]] = set()
+    checks = [("health check", check.name) for check in plugin.health_checks]
+    for key in (*_claims(plugin), *checks):
+        if key in seen:
+            yield f"it brings the {key[0]} {_shown(key[1])} twice"
+        seen.add(key)
+
+
+def _permissions(plugin: LoadedPlugin) -> Iterator[str]:
+    declared, returned = set(plugin.manifest.permissions), [permission.name for permission in plugin.permissions]
+    for name in sorted(declared.difference(returned)):
+        yield f"the manifest has the permission {name} and the permissions hook does not return it"
+    for name in sorted(set(returned) - declared):
+        yield f"the permissions hook returns {name} and the manifest does not have it"
+    for grant in plugin.roles:
+        if not SNAKE.match(grant.role):
+            yield f"{grant.role!r} is not a role's name: names are in snake_case"
+        for name in grant.permissions:
+            match = PERMISSION_PATTERN.match(name)
+            if match is not None and match["namespace"] == "kernel":
+                yield f"it grants {name} to the role {grant.role}: no plugin can grant what is the platform operator's"
+            elif name not in declared:
+                yield f"it grants {name!r} to the role {grant.role}, and the manifest does not define it"
+
+
+def _events(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
+    declared, returned = set(plugin.manifest.events), set()
+    for event in plugin.events:
+        name = getattr(event, "name", None)
+        if not isinstance(name, str):
+            yield f"the event {event.__qualname__} has no name"
+        else:
+            returned.add(name)
+    for name in sorted(declared - returned):
+        yield f"the manifest has the event {name} and the events hook does not return it"
+    for name in sorted(returned - declared):
+        yield f"the events hook returns {name} and the manifest does not have it"
+    for handler in plugin.event_handlers:
+        if not SNAKE.match(handler.name):
+            yield f"{handler.name!r} is not an event handler's name: names are in snake_case"
+        emitter = known.manifests.get(handler.event.partition(".")[0])
+        # Of a plugin that is not on nothing is known: its events just don't come.
+        if emitter is not None and handler.event not in emitter.events:
+            yield f"the handler {handler.name} waits for {handler.event}, an event that {emitter.name} does not have"
+
+
+def _tables(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
+    if plugin.app is None:
+        return
+    if plugin.app.name != plugin.name:
+        yield f"its Piccolo app is named {plugin.app.name!r}: it must be named {plugin.name}"
+    package = plugin.app.migrations.partition(":")[0].partition(".")[0]
+    if plugin.app.migrations and (not package or ":" not in plugin.app.migrations):
+        yield f"its migrations are {plugin.app.migrations!r}: write <package>:<folder>"
+    # `creation`'s tables must not look like `creation_studio`'s.
+    longer = [name for name in known.manifests if name.startswith(f"{plugin.name}_")]
+    for table in plugin.app.tables:
+        name = table._meta.tablename
+        if name not in plugin.manifest.capabilities.tables:
+            yield f"the manifest does not have the table {name}: add it to capabilities.tables"
+        for other in longer:
+            if name.startswith(f"{other}_"):
+                yield f"the table {name} has the prefix of the plugin {other}"
+
+
+def _jobs(plugin: LoadedPlugin) -> Iterator[str]:
+    for job in plugin.jobs:
+        if not _is_prefixed(plugin, job.name):
+            yield f"the job {job.name!r} must be named {plugin.name}.<snake_case>"
+        if job.max_attempts < 1 or job.timeout <= 0:
+            yield f"the job {job.name} must be attempted at least once and have a time-out"
+    names = {job.name for job in plugin.jobs}
+    for schedule in plugin.schedules:
+        if not _is_prefixed(plugin, schedule.name):
+            yield f"the schedule {schedule.name!r} must be named {plugin.name}.<snake_case>"
+        if schedule.job.name not in names:
+            yield f"the schedule {schedule.name} starts {schedule.job.name}, which the jobs hook does not return"
+        elif not isinstance(schedule.payload, schedule.job.payload):
+            yield f"the schedule {schedule.name} gives {schedule.job.name} another payload than {_type(schedule.job)}"
+        try:
+            zone = zoneinfo.ZoneInfo(schedule.timezone)
+            cronsim.CronSim(schedule.cron, datetime.datetime.now(zone))
+        except cronsim.CronSimError:
+            yield f"the schedule {schedule.name} has a wrong cron expression: {schedule.cron!r}"
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            yield f"the schedule {schedule.name} has an unknown time zone: {schedule.timezone!r}"
+
+
+def _services(plugin: LoadedPlugin) -> Iterator[str]:
+    for service in plugin.services:
+        lacks = missing_members(service.implementation, service.protocol)
+        if lacks:
+            who = type(service.implementation).__qualname__
+            yield f"{who} does not implement {service.protocol.__qualname__}: it lacks {', '.join(lacks)}"
+
+
+def _is_prefixed(plugin: LoadedPlugin, name: str) -> bool:
+    prefix, _, rest = name.partition(".")
+    return prefix == plugin.name and SNAKE.match(rest) is not None
+
+
+def _type(job: Any) -> str:
+    payload: type[msgspec.Struct] = job.payload
+    return payload.__qualname__
+
+
+def _shown(name: Any) -> str:
+    return name.__qualname__ if isinstance(name, type) else str(name)
