@@ -28,7 +28,7 @@ CREATE TABLE kernel_audit_entries (
 );
 CREATE INDEX kernel_audit_entries_actor ON kernel_audit_entries (tenant_id, actor_id, id);
 CREATE INDEX kernel_audit_entries_action ON kernel_audit_entries (tenant_id, action, id);
-CREATE INDEX kernel_audit_entries_object ON kernel_audit_entries (tenant_id, object_type, object_id, id);
+CREATE INDEX kernel_audit_entries_object ON kernel_audit_entries (tenant_id, object_id, id);
 """
 
 # Privileges stop the roles that we run as; the triggers stop the owner too, and ALWAYS also in replica mode.

@@ -5,15 +5,29 @@ unit of work and works in the caller's transaction.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
 from pegboard_sdk.money import Money
+from pegboard_sdk.pagination import Page
 from pegboard_sdk.work import UnitOfWork
 
-__all__ = ("Consent", "Escrow", "EscrowView", "Service", "Taxonomies", "TermView")
+__all__ = (
+    "AuditEntryView",
+    "AuditLog",
+    "AuditOutcome",
+    "Consent",
+    "Escrow",
+    "EscrowView",
+    "Service",
+    "Taxonomies",
+    "TermView",
+)
+
+AuditOutcome = Literal["success", "refused", "failed"]
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -90,5 +104,49 @@ class Taxonomies(Protocol):
 
         Raises:
             InvalidInput: a slug is unknown; `errors` names each.
+        """
+        ...
+
+
+class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the audit trail. `actor_id` is an account's; `before` and `after` hold the changed fields."""
+
+    id: UUID
+    occurred_at: datetime
+    actor_kind: Literal["account", "anonymous", "system"]
+    actor_id: UUID | None
+    action: str
+    object_type: str
+    object_id: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    outcome: AuditOutcome
+    reason: str | None
+    request_id: str
+
+
+class AuditLog(Protocol):
+    """The audit trail, for reading; `uow.audit` writes it. Offered by the kernel. The caller decides who may read."""
+
+    async def search(
+        self,
+        uow: UnitOfWork,
+        *,
+        actor_id: UUID | None = None,
+        action: str | None = None,
+        object_type: str | None = None,
+        object_id: UUID | str | None = None,
+        outcome: AuditOutcome | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[AuditEntryView]:
+        """The tenant's entries that match everything given, newest first.
+
+        `since` is inclusive, `until` is not; both have a time zone.
+
+        Raises:
+            InvalidCursor: `cursor` is not the `next_cursor` of a page.
         """
         ...

@@ -1,0 +1,104 @@
+"""Writing the audit trail: what was done in the transaction that did it, what was refused in one of its own."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+import msgspec
+from pegboard_sdk.access import Principal
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.settings import Secret
+
+if TYPE_CHECKING:
+    from pegboard.runtime import Runtime
+    from pegboard.work import Work
+
+__all__ = ("insert_entry", "record_refusal")
+
+_INSERT = """
+INSERT INTO kernel_audit_entries
+    (id, tenant_id, actor_kind, actor_id, session_id, action, object_type, object_id,
+     before, after, outcome, reason, request_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+
+
+async def insert_entry(
+    work: "Work",
+    action: str,
+    *,
+    object_type: str,
+    object_id: UUID | str | None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that `action` was done, in the transaction of `work`: it is on record if and only if it happened.
+
+    `before` and `after` hold the changed fields only, never secrets (a `Secret` in them is written as `***`).
+    """
+    principal = work.principal
+    await work.execute(
+        _INSERT,
+        new_id(),
+        principal.tenant_id,
+        principal.kind,
+        principal.account_id,
+        principal.session_id,
+        action,
+        object_type,
+        _text(object_id),
+        _json(before),
+        _json(after),
+        "success",
+        None,
+        work.request_id,
+    )
+
+
+async def record_refusal(
+    runtime: "Runtime",
+    principal: Principal,
+    action: str,
+    reason: str,
+    request_id: str,
+    *,
+    object_type: str = "",
+    object_id: UUID | str | None = None,
+    outcome: Literal["refused", "failed"] = "refused",
+) -> None:
+    """Write that `principal` tried `action` and was refused, or that it failed, in a transaction of its own.
+
+    Call it after the action's rollback. The session is not checked: that it has ended may be the reason. `reason` is a
+    short text without secrets or personal data.
+    """
+    async with runtime.database.transaction(principal.tenant_id) as connection:
+        await connection.execute(
+            _INSERT,
+            new_id(),
+            principal.tenant_id,
+            principal.kind,
+            principal.account_id,
+            principal.session_id,
+            action,
+            object_type,
+            _text(object_id),
+            None,
+            None,
+            outcome,
+            reason,
+            request_id,
+        )
+
+
+def _text(object_id: UUID | str | None) -> str | None:
+    return None if object_id is None else str(object_id)
+
+
+def _json(fields: Mapping[str, Any] | None) -> str | None:
+    return None if fields is None else msgspec.json.encode(fields, enc_hook=_hide).decode()
+
+
+def _hide(value: Any) -> str:
+    if isinstance(value, Secret):
+        return "***"
+    raise TypeError(f"an audit entry can't hold a {type(value).__qualname__}")

@@ -1,0 +1,104 @@
+"""Setting, listing, removing and re-sealing secrets. As *system*: the platform's rows are no tenant's."""
+
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.settings import Secret
+
+from pegboard.vault.vault import Vault
+
+__all__ = ("SECRET_NAME", "SecretStore", "SecretView", "secret_row")
+
+SECRET_NAME = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
+
+
+def secret_row(tenant_id: UUID | None, name: str) -> bytes:
+    """What a secret's envelope is bound to: its tenant (None: the platform) and name."""
+    # A UUID's length is fixed and the name comes last, so no two rows give the same bytes.
+    return b"secret\x00" + (b"platform\x00" if tenant_id is None else b"tenant\x00" + tenant_id.bytes) + name.encode()
+
+
+class SecretView(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret without its text. No tenant: the platform's."""
+
+    name: str
+    tenant_id: UUID | None
+    key_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class SecretStore:
+    """The vault's rows, over a *system* connection in a transaction."""
+
+    def __init__(self, connection: Any, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    async def set(self, name: str, secret: Secret, *, tenant_id: UUID | None) -> bool:
+        """Store or replace a secret; True if it is new. `name` is `<plugin>.<snake_case>`.
+
+        Raises:
+            ValueError: not such a name.
+        """
+        if not SECRET_NAME.fullmatch(name):
+            raise ValueError(f"not a secret's name: {name!r}; it is <plugin>.<snake_case>, such as integrations.github")
+        envelope = self._vault.encrypt(secret.reveal().encode(), associated_data=secret_row(tenant_id, name))
+        return await self._connection.fetchval(
+            """
+            INSERT INTO kernel_secrets (id, tenant_id, name, key_id, envelope) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (tenant_id, name) DO UPDATE SET key_id = excluded.key_id, envelope = excluded.envelope
+            RETURNING xmax = 0
+            """,
+            new_id(),
+            tenant_id,
+            name,
+            self._vault.key_id,
+            envelope,
+        )
+
+    async def remove(self, name: str, *, tenant_id: UUID | None) -> bool:
+        """Remove a secret; False if there was none."""
+        tag = await self._connection.execute(
+            "DELETE FROM kernel_secrets WHERE name = $1 AND tenant_id IS NOT DISTINCT FROM $2", name, tenant_id
+        )
+        return tag == "DELETE 1"
+
+    async def list(self, *, tenant_id: UUID | None) -> list[SecretView]:
+        """The secrets of a tenant (None: the platform's), by name."""
+        rows = await self._connection.fetch(
+            """
+            SELECT name, tenant_id, key_id, created_at, updated_at FROM kernel_secrets
+            WHERE tenant_id IS NOT DISTINCT FROM $1 ORDER BY name
+            """,
+            tenant_id,
+        )
+        return [SecretView(**row) for row in rows]
+
+    async def rotate(self, *, batch: int = 100) -> int:
+        """Bring up to `batch` secrets under the current master key; gives how many. Call it until it gives 0.
+
+        Raises:
+            VaultError: one can't be opened.
+        """
+        rows = await self._connection.fetch(
+            """
+            SELECT id, tenant_id, name, envelope FROM kernel_secrets
+            WHERE key_id <> $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+            """,
+            self._vault.key_id,
+            batch,
+        )
+        for row in rows:
+            bound = secret_row(row["tenant_id"], row["name"])
+            await self._connection.execute(
+                "UPDATE kernel_secrets SET key_id = $2, envelope = $3 WHERE id = $1",
+                row["id"],
+                self._vault.key_id,
+                self._vault.rotate(row["envelope"], associated_data=bound),
+            )
+        return len(rows)
