@@ -16,12 +16,14 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO pegboard_system
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO pegboard_system;
 """
 
-# One expression, so that the planner inlines it and an index on tenant_id serves. Whatever is not exactly
-# `pegboard:<uuid>` is no tenant: NULL, which equals nothing, never an error.
+# One expression, which the planner inlines. Whatever is not exactly `pegboard:<uuid>` is no tenant: NULL, which equals
+# nothing, never an error; the translation maps every hex digit to 0, so that only a UUID's shape passes to the cast.
 CURRENT_TENANT = """
 CREATE FUNCTION kernel_current_tenant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN current_setting('application_name') ~ '^pegboard:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        WHEN starts_with(current_setting('application_name'), 'pegboard:')
+            AND translate(substr(current_setting('application_name'), 10), '123456789abcdef', '000000000000000')
+                = '00000000-0000-0000-0000-000000000000'
         THEN substr(current_setting('application_name'), 10)::uuid
     END
 $$
@@ -36,6 +38,8 @@ END
 $$
 """
 
+# The policies ask for the tenant in a sub-select, so that a statement evaluates it once: called for each row of a scan,
+# it made a count over 250,000 rows 40 times slower. Indexes on tenant_id serve either way.
 PROTECT_TABLE = """
 CREATE FUNCTION kernel_protect_table(target regclass, privileges text, shared boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -57,8 +61,8 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
     EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
     EXECUTE format(
-        'CREATE POLICY tenant_isolation ON %s TO pegboard_app USING (tenant_id = kernel_current_tenant())'
-        ' WITH CHECK (tenant_id = kernel_current_tenant())', target);
+        'CREATE POLICY tenant_isolation ON %s TO pegboard_app USING (tenant_id = (SELECT kernel_current_tenant()))'
+        ' WITH CHECK (tenant_id = (SELECT kernel_current_tenant()))', target);
     EXECUTE format('CREATE POLICY system_access ON %s TO pegboard_system USING (true) WITH CHECK (true)', target);
     IF shared THEN
         EXECUTE format('CREATE POLICY shared_rows ON %s FOR SELECT TO pegboard_app USING (tenant_id IS NULL)', target);
@@ -87,7 +91,8 @@ CREATE TABLE kernel_tenants (
 );
 ALTER TABLE kernel_tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kernel_tenants FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant_isolation ON kernel_tenants FOR SELECT TO pegboard_app USING (id = kernel_current_tenant());
+CREATE POLICY tenant_isolation ON kernel_tenants FOR SELECT TO pegboard_app
+    USING (id = (SELECT kernel_current_tenant()));
 CREATE POLICY system_access ON kernel_tenants TO pegboard_system USING (true) WITH CHECK (true);
 GRANT SELECT ON kernel_tenants TO pegboard_app;
 INSERT INTO kernel_tenants (id, slug, name) VALUES ('{DEFAULT_TENANT}', 'default', 'Default marketplace');
