@@ -1,11 +1,13 @@
 """What an API process runs: the runtime, and the generations that answer requests."""
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar
 
 from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation, GenerationHolder
+from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
@@ -47,14 +49,15 @@ class Platform:
             raise RuntimeError("the platform is not started")
         return self._limiter
 
-    async def start(self, registry: Registry) -> None:
-        """Connect, and run the first generation."""
+    async def start(self) -> None:
+        """Connect, load the plugins and run the first generation."""
         self._runtime = await Runtime.open(self.config)
         try:
             self._limiter = RateLimiter(self._runtime.redis)
             await self._runtime.start()
             self._limiter.start()
-            await self.holder.start(registry)
+            registry = await asyncio.to_thread(load_plugins, self.config)
+            await self.holder.start(registry, without=lambda failed: load_plugins(self.config, failed=failed))
         except BaseException:
             await self.stop()
             raise

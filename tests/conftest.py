@@ -1,0 +1,74 @@
+"""Fixtures of all tests: servers once a run, a database per xdist worker, a tenant per test."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from pegboard.config.model import Config
+
+from tests.support.platform import TestPlatform
+from tests.support.servers import POSTGRES, REDIS, TEMPLATE, Servers, create_database, make_config
+
+SERVERS = pytest.StashKey[Servers]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers before xdist starts its workers, which inherit their addresses."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        session.config.stash[SERVERS] = Servers.start()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (servers := session.config.stash.get(SERVERS, None)) is not None:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    """The xdist worker's name, or `main`."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The test server's superuser URL."""
+    return os.environ[POSTGRES]
+
+
+@pytest.fixture(scope="session")
+def redis_url(worker_name: str) -> str:
+    """The test server's Valkey, a database number per worker."""
+    number = 0 if worker_name == "main" else int(worker_name.removeprefix("gw")) + 1
+    return f"{os.environ[REDIS]}?db={number}"
+
+
+@pytest.fixture(scope="session")
+async def database_url(worker_name: str, postgres_url: str) -> str:
+    """The superuser's URL of this worker's migrated database."""
+    return await create_database(postgres_url, f"pegboard_{worker_name}", template=TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Config:
+    """A configuration with all built-in plugins on."""
+    folder: Path = tmp_path_factory.mktemp("config")
+    return make_config(folder, database_url, redis_url)
+
+
+@pytest.fixture(scope="session")
+async def platform(config: Config) -> AsyncIterator[TestPlatform]:
+    """A running platform in this process."""
+    running = TestPlatform(config)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def tenant(platform: TestPlatform) -> UUID:
+    """A fresh tenant."""
+    return await platform.tenant()
