@@ -9,7 +9,7 @@ from pegboard_sdk.database import protect_table, sql_migration
 
 ID = "2026-11-24T00:05:00:000000"
 VERSION = "1.38.0"
-DESCRIPTION = "Jobs, events, schedules and leases."
+DESCRIPTION = "Jobs, events, schedules and leases"
 
 EVENTS = """
 CREATE TABLE kernel_events (
@@ -108,14 +108,9 @@ END
 $$
 """
 
-FUNCTION_RIGHTS = tuple(
-    statement
-    for function in ("kernel_complete_job(uuid, bigint, jsonb)", "kernel_hold_job(uuid, bigint)")
-    for statement in (
-        f"ALTER FUNCTION {function} OWNER TO pegboard_system",
-        f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
-        f"GRANT EXECUTE ON FUNCTION {function} TO pegboard_app, pegboard_system",
-    )
+OWNERS = (
+    "ALTER FUNCTION kernel_complete_job(uuid, bigint, jsonb) OWNER TO pegboard_system",
+    "ALTER FUNCTION kernel_hold_job(uuid, bigint) OWNER TO pegboard_system",
 )
 
 SCHEDULES = """
@@ -154,10 +149,9 @@ async def forwards():
             protect_table("kernel_jobs", privileges="SELECT, INSERT"),
             COMPLETE,
             HOLD,
-            *FUNCTION_RIGHTS,
+            *OWNERS,
             SCHEDULES,
             LEASES,
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON kernel_schedules, kernel_leases TO pegboard_system",
         ),
         backwards=(
             "DROP FUNCTION kernel_hold_job(uuid, bigint)",

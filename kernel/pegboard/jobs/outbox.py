@@ -8,7 +8,7 @@ from pegboard_sdk.events import Event
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.jobs import ExternalJob, Job
 
-from pegboard.jobs.tracing import current_traceparent
+from pegboard.telemetry.tracing import current_traceparent
 
 if TYPE_CHECKING:
     from pegboard.work import Work
