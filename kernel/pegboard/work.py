@@ -51,7 +51,8 @@ class WorkContext:
         implementation = self.registry.services.get(protocol)
         if implementation is None:
             raise ServiceMissing(
-                f"This needs the service {protocol.__name__}, and no enabled plugin offers it. Ask the administrator to enable one."
+                f"This needs the service {protocol.__name__}, and no enabled plugin offers it."
+                " Ask the administrator to enable one."
             )
         return implementation
 
@@ -194,7 +195,9 @@ async def transact(
     *,
     isolation: Isolation = "read committed",
 ) -> AsyncIterator[Work]:
-    """One unit of work: a transaction as the principal's tenant that commits at the end of the block; then its after-commit callbacks."""
+    """One unit of work: a transaction as the principal's tenant that commits at the end of the block; then its
+    after-commit callbacks.
+    """
     database = runtime.database
     async with database.transaction(
         principal.tenant_id, session_id=principal.session_id, isolation=isolation

@@ -21,17 +21,16 @@ CREATE TABLE kernel_idempotency_keys (
 
 EXPIRY = "CREATE INDEX kernel_idempotency_keys_expires_at ON kernel_idempotency_keys (expires_at)"
 
-# One round trip: hold the key until the transaction ends, or say who does; then say what is known of it. The lock's number is taken from the digest,
-# so two keys may share one: the second of them is then told to try again, which is right though not needed.
+# One round trip: hold the key until the transaction ends, or say who does; then say what is known of it. The lock's
+# number is taken from the digest, so two keys may share one: the second of them is then told to try again, which is
+# right though not needed.
 BEGIN = """
 CREATE FUNCTION kernel_idempotency_begin(wanted bytea, OUT state text, OUT body_digest bytea, OUT answer bytea)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     found kernel_idempotency_keys%ROWTYPE;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(
-        ('x' || encode(substring(sha256(wanted || decode(replace(kernel_current_tenant()::text, '-', ''), 'hex')) FROM 1 FOR 8), 'hex'))::bit(64)::bigint
-    ) THEN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(encode(wanted, 'hex') || kernel_current_tenant()::text, 0)) THEN
         state := 'busy';
         RETURN;
     END IF;

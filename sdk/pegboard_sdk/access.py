@@ -11,7 +11,9 @@ from pegboard_sdk.errors import Forbidden, Unauthorized
 
 __all__ = ("PERMISSION_PATTERN", "Permission", "Principal", "RoleGrant")
 
-PERMISSION_PATTERN = re.compile(r"^(?P<namespace>[a-z][a-z0-9_]*):(?P<noun>[a-z][a-z0-9_]*)\.(?P<verb>[a-z][a-z0-9_]*)$")
+PERMISSION_PATTERN = re.compile(
+    r"^(?P<namespace>[a-z][a-z0-9_]*):(?P<noun>[a-z][a-z0-9_]*)\.(?P<verb>[a-z][a-z0-9_]*)$"
+)
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -24,8 +26,9 @@ class Permission(msgspec.Struct, frozen=True):
 class RoleGrant(msgspec.Struct, frozen=True):
     """Permissions that a plugin adds to a role.
 
-    The kernel knows three roles: `anonymous` (who is not logged in), `member` (every account) and `administrator` (runs one
-    marketplace). A plugin may name further roles of its own. `kernel:*` permissions can't be granted by a plugin.
+    The kernel knows three roles: `anonymous` (who is not logged in), `member` (every account) and `administrator`
+    (runs one marketplace). A plugin may name further roles of its own. `kernel:*` permissions can't be granted by a
+    plugin.
     """
 
     role: str

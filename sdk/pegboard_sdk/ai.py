@@ -18,7 +18,9 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to complete. `max_tokens` bounds the answer; `temperature` is in thousandths, so that requests compare exactly."""
+    """What to complete. `max_tokens` bounds the answer; `temperature` is in thousandths, so that requests compare
+    exactly.
+    """
 
     model: str
     messages: Sequence[ChatMessage]
@@ -51,7 +53,9 @@ class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AIProvider(Protocol):
-    """One provider. Methods call out: they are never called inside a transaction. Failures are `UpstreamFailed` or `TooManyRequests`."""
+    """One provider. Methods call out: they are never called inside a transaction. Failures are `UpstreamFailed` or
+    `TooManyRequests`.
+    """
 
     @property
     def name(self) -> str:

@@ -11,7 +11,9 @@ __all__ = ("Connector", "Delivery")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook that was verified: `id` is the sender's delivery id, `event` its kind, `payload` the JSON body as it came."""
+    """A webhook that was verified: `id` is the sender's delivery id, `event` its kind, `payload` the JSON body as it
+    came.
+    """
 
     id: str
     event: str

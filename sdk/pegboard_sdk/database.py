@@ -17,8 +17,9 @@ MIGRATION_CONNECTION: ContextVar[Any] = ContextVar("pegboard_migration_connectio
 
 
 class PiccoloApp(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is the plugin's. `tables` are its Piccolo tables, named `<plugin>_<noun>`. `migrations` is the folder of its migration files
-    as an importable package's sub-folder (`"pegboard_hello:migrations"`), or empty for built-in plugins, whose files are in `migrations/<plugin>/`.
+    """`name` is the plugin's. `tables` are its Piccolo tables, named `<plugin>_<noun>`. `migrations` is the folder of
+    its migration files as an importable package's sub-folder (`"pegboard_hello:migrations"`), or empty for built-in
+    plugins, whose files are in `migrations/<plugin>/`.
     """
 
     name: str
@@ -27,11 +28,13 @@ class PiccoloApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def protect_table(table: str, *, privileges: str = "SELECT, INSERT, UPDATE, DELETE", shared: bool = False) -> str:
-    """SQL for a migration that puts a tenant table under forced row-level security and grants `privileges` to the application.
+    """SQL for a migration that puts a tenant table under forced row-level security and grants `privileges` to the
+    application.
 
-    The table has a `tenant_id uuid` column, NOT NULL unless `shared`: then rows whose `tenant_id` is NULL can be read by every
-    tenant and written by none. `privileges` may name columns (`"SELECT, INSERT, UPDATE (state)"`) or be empty. A column
-    `updated_at` is kept by a trigger wherever an UPDATE doesn't set it. Use it in the migration that creates the table:
+    The table has a `tenant_id uuid` column, NOT NULL unless `shared`: then rows whose `tenant_id` is NULL can be
+    read by every tenant and written by none. `privileges` may name columns (`"SELECT, INSERT, UPDATE (state)"`) or
+    be empty. A column `updated_at` is kept by a trigger wherever an UPDATE doesn't set it. Use it in the migration
+    that creates the table:
 
         sql_migration(..., forwards=("CREATE TABLE hello_greetings (…)", protect_table("hello_greetings")), …)
     """
@@ -41,7 +44,8 @@ def protect_table(table: str, *, privileges: str = "SELECT, INSERT, UPDATE, DELE
 
 
 def migration_connection() -> Any:
-    """The asyncpg connection of the migration that runs, in its transaction: for functions given to `MigrationManager.add_raw`.
+    """The asyncpg connection of the migration that runs, in its transaction: for functions given to
+    `MigrationManager.add_raw`.
 
     Raises:
         RuntimeError: no migration runs.

@@ -15,7 +15,8 @@ __all__ = ("Event", "EventHandler")
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Base of a plugin's events. A subclass sets `name`: `<plugin>.<noun>_<past participle>`, and `version`.
 
-    Fields are ids and small values: a handler reads the rows again. New fields need defaults; anything else needs a new `version`.
+    Fields are ids and small values: a handler reads the rows again. New fields need defaults; anything else needs a
+    new `version`.
     """
 
     name: ClassVar[str]
@@ -26,10 +27,12 @@ E = TypeVar("E", bound=msgspec.Struct)
 
 
 class EventHandler(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
-    """What a plugin does when an event happens, in a transaction of its own, as the system principal of the event's tenant.
+    """What a plugin does when an event happens, in a transaction of its own, as the system principal of the event's
+    tenant.
 
-    `type` is a Struct of the *listener's*, holding just the fields that it reads, so that no plugin imports another. Delivery is at
-    least once and may come out of order: `handle` must be idempotent. An exception makes the kernel retry with back-off.
+    `type` is a Struct of the *listener's*, holding just the fields that it reads, so that no plugin imports another.
+    Delivery is at least once and may come out of order: `handle` must be idempotent. An exception makes the kernel
+    retry with back-off.
     """
 
     event: str

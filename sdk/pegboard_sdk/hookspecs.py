@@ -1,7 +1,8 @@
-"""All hooks. They are declarative: an implementation *returns* what the plugin brings and does nothing else; the kernel does the rest.
+"""All hooks. They are declarative: an implementation *returns* what the plugin brings and does nothing else; the kernel
+does the rest.
 
-Implementations are plain functions in the module that the entry point (group `pegboard.plugins`) names, marked with `@hookimpl`. Each takes `context`
-or leaves it out.
+Implementations are plain functions in the module that the entry point (group `pegboard.plugins`) names, marked with
+`@hookimpl`. Each takes `context` or leaves it out.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -47,7 +48,9 @@ class PluginContext(Protocol):
 
 @hookspec
 def controllers(context: PluginContext) -> "Sequence[type[Controller]]":  # type: ignore[empty-body]
-    """Litestar controllers, mounted under `/api/v1/<plugin>`; each route is made with the decorators of `pegboard_sdk.http`."""
+    """Litestar controllers, mounted under `/api/v1/<plugin>`; each route is made with the decorators of
+    `pegboard_sdk.http`.
+    """
 
 
 @hookspec(firstresult=True)
@@ -102,7 +105,7 @@ def cli_commands(context: PluginContext) -> "Sequence[click.Command]":  # type: 
 
 @hookspec
 def on_startup(context: PluginContext) -> "Callable[[], Awaitable[None]]":  # type: ignore[empty-body]
-    """An async callable that runs in each process when a generation with the plugin starts, before it takes requests."""
+    """An async callable that runs in each process when a generation with the plugin starts, before any request."""
 
 
 @hookspec

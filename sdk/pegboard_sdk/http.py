@@ -8,8 +8,9 @@
             \"\"\"Draft a gig.\"\"\"
             return await GigService(uow).create(data)
 
-A handler's arguments are Litestar's (path, query, header, `data`), and `uow`: a `UnitOfWork`, or a `SteppedUnitOfWork` where `external=True`.
-The kernel authorizes before it parses, opens the transaction after it, encodes the answer, commits, and only then sends.
+A handler's arguments are Litestar's (path, query, header, `data`), and `uow`: a `UnitOfWork`, or a
+`SteppedUnitOfWork` where `external=True`. The kernel authorizes before it parses, opens the transaction after it,
+encodes the answer, commits, and only then sends.
 """
 
 import inspect
@@ -74,12 +75,14 @@ class Exchange(Protocol):
     """The kernel's side of one request."""
 
     async def run(self, route: Route, call: Callable[[Any], Awaitable[Any]]) -> Response[Any]:
-        """Make the unit of work, run `call` with it (again, on a serialization failure), and give the encoded answer."""
+        """Make the unit of work, run `call` with it (again, on a serialization failure), give the encoded answer."""
         ...
 
 
 class JsonBytes(Response[T], Generic[T]):
-    """An answer that PostgreSQL already encoded (`json_agg(...)::text`). `T` is its documented shape: `-> JsonBytes[Page[Gig]]`."""
+    """An answer that PostgreSQL already encoded (`json_agg(...)::text`). `T` is its documented shape: `->
+    JsonBytes[Page[Gig]]`.
+    """
 
     def __init__(self, content: bytes | str, *, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
         super().__init__(
@@ -124,13 +127,17 @@ def _problem_responses(errors: Sequence[type[DomainError]]) -> dict[int, Respons
 
 
 def _bind(handler: Handler, route: Route) -> Handler:
-    """What Litestar sees of `handler`: the same arguments without `uow`, with the request; running it goes through the exchange."""
+    """What Litestar sees of `handler`: the same arguments without `uow`, with the request; running it goes through the
+    exchange.
+    """
     signature = inspect.signature(handler)
     wants_uow = "uow" in signature.parameters
     wants_request = "request" in signature.parameters
     parameters = [p for name, p in signature.parameters.items() if name != "uow"]
     if not wants_request:
-        parameters.append(inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request[Any, Any, Any]))
+        parameters.append(
+            inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request[Any, Any, Any])
+        )
 
     async def bound(*args: Any, **kwargs: Any) -> Any:
         request = kwargs["request"] if wants_request else kwargs.pop("request")
@@ -232,8 +239,9 @@ def post(
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A write in one transaction.
 
-    `idempotency="required"` refuses a request without `Idempotency-Key` (routes that move money). `external=True`: the handler calls out and
-    takes a `SteppedUnitOfWork`. `guessable=True`: log-in and the like, limited strictly. `max_body` in bytes.
+    `idempotency="required"` refuses a request without `Idempotency-Key` (routes that move money). `external=True`:
+    the handler calls out and takes a `SteppedUnitOfWork`. `guessable=True`: log-in and the like, limited strictly.
+    `max_body` in bytes.
     """
     return _route(
         "POST", path, permission=permission, public=public, idempotency=idempotency, external=external,

@@ -16,10 +16,10 @@ P = TypeVar("P", bound=msgspec.Struct)
 class Job(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     """A kind of background work.
 
-    `name` is `<plugin>.<snake_case>`. `payload` is a Struct of ids and small values; the rows are read again when the job runs. `run` is called
-    in one transaction together with the job's completion, as the system principal of the tenant that enqueued it, at least once:
-    it must be idempotent in whatever it does outside that transaction. After `max_attempts` failures the job is a dead letter.
-    `timeout` is in seconds.
+    `name` is `<plugin>.<snake_case>`. `payload` is a Struct of ids and small values; the rows are read again when
+    the job runs. `run` is called in one transaction together with the job's completion, as the system principal of
+    the tenant that enqueued it, at least once: it must be idempotent in whatever it does outside that transaction.
+    After `max_attempts` failures the job is a dead letter. `timeout` is in seconds.
     """
 
     name: str
@@ -30,7 +30,9 @@ class Job(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
 
 
 class ExternalJob(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
-    """A job that calls out of the platform: `run` opens its transactions itself, in steps, so that none is open during a call."""
+    """A job that calls out of the platform: `run` opens its transactions itself, in steps, so that none is open during
+    a call.
+    """
 
     name: str
     payload: type[P]
@@ -40,7 +42,7 @@ class ExternalJob(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """Enqueues `job` with `payload` in every tenant whenever `cron` (five fields) matches in `timezone` (an IANA name)."""
+    """Enqueues `job` with `payload` in every tenant when `cron` (five fields) matches in `timezone` (an IANA name)."""
 
     name: str
     cron: str

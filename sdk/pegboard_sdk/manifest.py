@@ -19,9 +19,9 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A plugin's manifest.
 
-    `name` is snake_case and the entry point's name; it prefixes the plugin's tables, permissions, events, jobs and routes. `sdk` and the values of
-    `requires` (hard) and `after` (soft: only an order, if present) are version specifiers (PEP 440), such as `>=1,<2`. `settings` names the
-    settings Struct as `module:Struct`, or is empty.
+    `name` is snake_case and the entry point's name; it prefixes the plugin's tables, permissions, events, jobs and
+    routes. `sdk` and the values of `requires` (hard) and `after` (soft: only an order, if present) are version
+    specifiers (PEP 440), such as `>=1,<2`. `settings` names the settings Struct as `module:Struct`, or is empty.
     """
 
     name: str

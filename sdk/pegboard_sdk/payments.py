@@ -10,11 +10,15 @@ __all__ = ("Charge", "ChargeRequest", "PaymentProvider", "PaymentUnknown")
 
 
 class PaymentUnknown(Exception):
-    """The provider may or may not have taken the money (time-out, broken connection): ask `find` later, never charge again."""
+    """The provider may or may not have taken the money (time-out, broken connection): ask `find` later, never charge
+    again.
+    """
 
 
 class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Take `money` by `method` (a token of the provider's: a card number never reaches us). `reference` makes it idempotent at the provider."""
+    """Take `money` by `method` (a token of the provider's: a card number never reaches us). `reference` makes it
+    idempotent at the provider.
+    """
 
     reference: str
     money: Money

@@ -1,7 +1,8 @@
-"""What one plugin may need from another, as protocols. The kernel finds the implementation; a third party may replace it.
+"""What one plugin may need from another, as protocols. The kernel finds the implementation; a third party may replace
+it.
 
-A plugin offers one from its `services` hook: `[Service(Escrow, EscrowService())]`. Implementations are stateless: each method takes the caller's
-unit of work and works in the caller's transaction.
+A plugin offers one from its `services` hook: `[Service(Escrow, EscrowService())]`. Implementations are stateless:
+each method takes the caller's unit of work and works in the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,9 @@ class Escrow(Protocol):
     """Money that is held for a purpose until somebody releases or refunds it. Offered by finance."""
 
     async def open(self, uow: UnitOfWork, *, reference: str, payer: UUID, payee: UUID, money: Money) -> EscrowView:
-        """Open an escrow that waits for the payer's money. `reference` is `<plugin>.<noun>:<id>` and unique in the tenant."""
+        """Open an escrow that waits for the payer's money. `reference` is `<plugin>.<noun>:<id>` and unique in the
+        tenant.
+        """
         ...
 
     async def get(self, uow: UnitOfWork, escrow_id: UUID) -> EscrowView:

@@ -1,4 +1,6 @@
-"""Taxonomies that a plugin brings (hook `taxonomies`); the kernel seeds them once per installation, shared by all tenants."""
+"""Taxonomies that a plugin brings (hook `taxonomies`); the kernel seeds them once per installation, shared by all
+tenants.
+"""
 
 from collections.abc import Sequence
 

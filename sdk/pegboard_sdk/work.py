@@ -1,6 +1,7 @@
 """The unit of work: how a plugin reaches the database, events, jobs, audit, secrets and other plugins.
 
-The kernel makes it, one per request or job, and hands it to handlers as `uow`. The kernel begins, commits and rolls back; a plugin never does.
+The kernel makes it, one per request or job, and hands it to handlers as `uow`. The kernel begins, commits and rolls
+back; a plugin never does.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -100,7 +101,9 @@ class UnitOfWork(Context, Protocol):
         ...
 
     async def run(self, query: Any) -> list[dict[str, Any]]:
-        """Run a Piccolo query (`Gig.select()…`) in this unit of work. For paths that aren't hot: building costs more than SQL text."""
+        """Run a Piccolo query (`Gig.select()…`) in this unit of work. For paths that aren't hot: building costs more
+        than SQL text.
+        """
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
@@ -140,13 +143,19 @@ class UnitOfWork(Context, Protocol):
         ...
 
     def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call `callback` after the commit, before the answer is sent. It is not called if the transaction fails; its failure is logged."""
+        """Call `callback` after the commit, before the answer is sent. It is not called if the transaction fails; its
+        failure is logged.
+        """
         ...
 
 
 class SteppedUnitOfWork(Context, Protocol):
-    """For routes and jobs that call out (`external=True`): transactions are opened in steps and none is open during a call."""
+    """For routes and jobs that call out (`external=True`): transactions are opened in steps and none is open during a
+    call.
+    """
 
     def step(self) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A transaction that commits at the end of the block and rolls back on an exception. Reserve → step ends → call → settle in another."""
+        """A transaction that commits at the end of the block and rolls back on an exception. Reserve → step ends → call
+        → settle in another.
+        """
         ...

@@ -9,11 +9,10 @@ import httpx
 import msgspec
 from pegboard.config.model import Config
 from pegboard.jobs.drain import drain
-from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
-from pegboard.telemetry.logging import AccessLog
 from pegboard.telemetry.lines import LineBuffer
+from pegboard.telemetry.logging import AccessLog
 from pegboard.web.entry import Entry
 from pegboard.work import Work, transact
 from pegboard_sdk.access import Principal

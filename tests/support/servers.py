@@ -37,7 +37,9 @@ def database_of(url: str, name: str) -> str:
 def make_config(
     folder: Path, database_url: str, redis_url: str, *, plugins: tuple[str, ...] = BUILT_IN, **environ: str
 ) -> Config:
-    """A configuration with the plugins on, for a database and Redis of the tests. Rates are out of the way unless `environ` says otherwise."""
+    """A configuration with the plugins on, for a database and Redis of the tests. Rates are out of the way unless
+    `environ` says otherwise.
+    """
     path = folder / "plugins.toml"
     if not path.exists():
         tables = [f"[plugins.{name}]\nenabled = {str(name in plugins).lower()}\n" for name in BUILT_IN]

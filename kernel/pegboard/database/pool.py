@@ -1,7 +1,8 @@
 """Connections that carry a tenant.
 
-The tenant travels in `application_name` (`pegboard:<uuid>`), because PostgreSQL reports every change of it back: what decides is what the
-*server* last reported, never what we remember having set. Row-level security reads the same setting.
+The tenant travels in `application_name` (`pegboard:<uuid>`), because PostgreSQL reports every change of it back:
+what decides is what the *server* last reported, never what we remember having set. Row-level security reads the same
+setting.
 """
 
 import asyncio
@@ -49,7 +50,8 @@ class Connection(asyncpg.Connection):
 
 
 class Database:
-    """Two pools: *app* sees one tenant at a time through row-level security, *system* sees all and is the kernel's alone.
+    """Two pools: *app* sees one tenant at a time through row-level security, *system* sees all and is the kernel's
+    alone.
 
     On *app* connections transactions are read-only unless begun by `transaction`, so a plain read can't write.
     """
@@ -122,7 +124,9 @@ class Database:
             raise Unavailable("All database connections are busy. Try again in a moment.", retry_after=1) from error
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             log.error("database.unreachable", error=repr(error))
-            raise Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.") from error
+            raise Unavailable(
+                "The database can't be reached now; nothing was changed. Try again in a moment."
+            ) from error
 
     async def acquire_reader(self, tenant_id: UUID) -> Any:
         """A connection for plain reads as `tenant_id`, outside transactions. Give it back with `self.app.release`."""
@@ -152,10 +156,12 @@ class Database:
     async def transaction(
         self, tenant_id: UUID, *, session_id: UUID | None = None, isolation: Isolation = "read committed"
     ) -> AsyncIterator[Any]:
-        """A transaction as `tenant_id`: commits at the end of the block, rolls back on any exception, always gives the connection back.
+        """A transaction as `tenant_id`: commits at the end of the block, rolls back on any exception, always gives the
+        connection back.
 
-        With `session_id` its first statement also checks that the session is not revoked. The tenant's UUID and the session's are
-        put into the statement's text (a simple query takes no parameters); both are UUID objects, so the text holds only hex digits.
+        With `session_id` its first statement also checks that the session is not revoked. The tenant's UUID and the
+        session's are put into the statement's text (a simple query takes no parameters); both are UUID objects, so
+        the text holds only hex digits.
 
         Raises:
             TransactionFailed: a failed statement's error was swallowed, so COMMIT rolled back.
@@ -196,7 +202,7 @@ class Database:
 
     @staticmethod
     async def _abandon(connection: Any) -> None:
-        """Roll back, or close the connection where even that can't be done (it broke, or the task is being cancelled)."""
+        """Roll back, or close the connection where even that can't be done (it broke, or the task is cancelled)."""
         if connection.is_closed():
             return
         try:

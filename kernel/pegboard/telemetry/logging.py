@@ -16,7 +16,8 @@ __all__ = ("AccessLog", "configure_logging", "redact")
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 SENSITIVE = (
-    "password", "passwd", "secret", "token", "authorization", "cookie", "api_key", "apikey", "master_key", "private_key", "signature",
+    "password", "passwd", "secret", "token", "authorization", "cookie", "api_key", "apikey", "master_key",
+    "private_key", "signature",
 )  # fmt: skip
 MASK = "[redacted]"
 
@@ -90,7 +91,9 @@ def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
 
 
 class AccessLog:
-    """One line per request. It takes a short way past structlog's processors: they would cost more than the rest of the line."""
+    """One line per request. It takes a short way past structlog's processors: they would cost more than the rest of the
+    line.
+    """
 
     def __init__(self, lines: LineBuffer, *, as_json: bool, enabled: bool) -> None:
         self._lines = lines

@@ -23,7 +23,9 @@ class _RouteMetrics:
 
 
 class Metrics:
-    """The kernel's metrics. Label values come from routes and plugins, never from what a caller sends: their number is bounded."""
+    """The kernel's metrics. Label values come from routes and plugins, never from what a caller sends: their number is
+    bounded.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -47,7 +49,11 @@ class Metrics:
             registry=self.registry,
         )
         self.job_seconds = Histogram(
-            "pegboard_job_duration_seconds", "Time of a job run.", ("plugin", "job"), buckets=BUCKETS, registry=self.registry
+            "pegboard_job_duration_seconds",
+            "Time of a job run.",
+            ("plugin", "job"),
+            buckets=BUCKETS,
+            registry=self.registry,
         )
         self.outbox_lag = Gauge(
             "pegboard_outbox_lag_seconds",
@@ -95,7 +101,7 @@ class Metrics:
             self.pool_connections.labels(name, "used").set(size - idle)
 
     def render(self) -> bytes:
-        """The exposition text: of all API workers of this machine where a shared folder is set, else of this process."""
+        """The exposition text: of all API workers of this machine where they share a folder, else of this process."""
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             shared = CollectorRegistry()
             MultiProcessCollector(shared)

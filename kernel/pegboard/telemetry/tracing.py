@@ -10,7 +10,8 @@ __all__ = ("Tracing", "configure_tracing", "current_traceparent")
 
 
 def configure_tracing(service: str) -> bool:
-    """Install the SDK's provider where `OTEL_EXPORTER_OTLP_ENDPOINT` is set (extra `pegboard[otel]`). Whether spans are recorded.
+    """Install the SDK's provider where `OTEL_EXPORTER_OTLP_ENDPOINT` is set (extra `pegboard[otel]`). Whether spans are
+    recorded.
 
     Raises:
         ModuleNotFoundError: the endpoint is set and the extra is not installed.
@@ -41,7 +42,9 @@ class Tracing:
         return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
 
     def span(self, name: str, *, kind: trace.SpanKind, carrier: Mapping[str, str], attributes: dict[str, Any]) -> Any:
-        """A context manager: the span of a request or job, continuing the trace that `carrier` holds (W3C trace context)."""
+        """A context manager: the span of a request or job, continuing the trace that `carrier` holds (W3C trace
+        context).
+        """
         return self._tracer.start_as_current_span(
             name, context=propagate.extract(dict(carrier)), kind=kind, attributes=attributes
         )

@@ -11,7 +11,8 @@ MAX_REMEMBERED = 50_000
 class Addresses:
     """Reads a caller's address through the proxies that the administrator trusts.
 
-    `X-Forwarded-For` counts only from them, and is read from the right: the first address that is not a trusted proxy's is the caller's.
+    `X-Forwarded-For` counts only from them, and is read from the right: the first address that is not a trusted
+    proxy's is the caller's.
     """
 
     def __init__(self, trusted: Sequence[str]) -> None:

@@ -51,7 +51,9 @@ class HeadersTooLarge(DomainError):
 
 
 class Entry:
-    """Gives each request its id, limits and time-out, hands it to the current generation, and logs and counts the answer."""
+    """Gives each request its id, limits and time-out, hands it to the current generation, and logs and counts the
+    answer.
+    """
 
     def __init__(self, config: Config, access_log: AccessLog) -> None:
         self._config = config
@@ -168,7 +170,9 @@ class Entry:
 
     def allows(self, origin: bytes | None) -> bool:
         """Whether scripts of `origin` may read our answers."""
-        return bool(origin and self._config.http.allowed_origins and self._cors.is_origin_allowed(origin.decode("latin-1")))
+        return bool(
+            origin and self._config.http.allowed_origins and self._cors.is_origin_allowed(origin.decode("latin-1"))
+        )
 
     def response_headers(self, present: list[tuple[bytes, bytes]], exchange: Exchange, origin: bytes | None) -> Any:
         """The answer's headers and those that every answer carries."""

@@ -110,7 +110,9 @@ class Exchange:
         return response
 
     async def _settle_failure(self, work: SteppedWork, key: IdempotencyKey, error: BaseException) -> None:
-        """A refusal is the request's answer and is kept; after a fault, or a 409 or 429, the key is free for another try."""
+        """A refusal is the request's answer and is kept; after a fault, or a 409 or 429, the key is free for another
+        try.
+        """
         answer: Response[Any] | None = None
         if isinstance(error, DomainError) and error.status < 500 and error.status not in NOT_STORED:
             answer = Response(
@@ -133,7 +135,8 @@ class Exchange:
         if value is None:
             if route.idempotency == "required":
                 raise IdempotencyKeyMissing(
-                    "This moves money: send an Idempotency-Key header (a fresh UUID), and the same one when you repeat the request."
+                    "This moves money: send an Idempotency-Key header (a fresh UUID), and the same one when you"
+                    " repeat the request."
                 )
             return None
         principal = self.known_principal

@@ -1,4 +1,4 @@
-"""Between routing and the handler: who asks, may they, and how often. Nothing of the request's body has been read yet."""
+"""Between routing and the handler: who asks, may they, and how often. The request's body was not read yet."""
 
 from uuid import UUID
 
@@ -25,7 +25,9 @@ class BadTenant(DomainError):
 
 
 class Gate:
-    """Litestar middleware, made once per generation: authenticates, authorizes and counts, inline (a sync Litestar guard costs a thread hop)."""
+    """Litestar middleware, made once per generation: authenticates, authorizes and counts, inline (a sync Litestar
+    guard costs a thread hop).
+    """
 
     def __init__(self, runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> None:
         self._runtime = runtime

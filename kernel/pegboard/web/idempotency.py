@@ -1,8 +1,9 @@
 """Idempotency keys: the same request twice has one effect and one answer.
 
-A key belongs to (tenant, principal, method, route). In an ordinary route the answer is stored in the effect's own transaction; the key is held by an
-advisory lock until it commits. A route that calls out has several transactions, so it first commits a reservation with a lease. Stored answers are
-sealed with the vault's key: they may hold anything.
+A key belongs to (tenant, principal, method, route). In an ordinary route the answer is stored in the effect's own
+transaction; the key is held by an advisory lock until it commits. A route that calls out has several transactions,
+so it first commits a reservation with a lease. Stored answers are sealed with the vault's key: they may hold
+anything.
 """
 
 import hashlib
@@ -58,7 +59,8 @@ _decoder = msgspec.msgpack.Decoder(StoredAnswer)
 class IdempotencyKey:
     """One request's key, and the row that it stands for.
 
-    `scope` is (principal id or `anonymous`, method, route template with its arguments filled in); the tenant is the transaction's.
+    `scope` is (principal id or `anonymous`, method, route template with its arguments filled in); the tenant is the
+    transaction's.
     """
 
     def __init__(self, key: bytes, *, principal: str, method: str, path: str, body: bytes, vault: Any) -> None:
@@ -94,7 +96,8 @@ class IdempotencyKey:
         )
 
     async def reserve(self, work: Any, lease: float) -> Response[bytes] | None:
-        """For a route that calls out: reserve the key for `lease` seconds; the stored answer if there is one. Commit it before calling out.
+        """For a route that calls out: reserve the key for `lease` seconds; the stored answer if there is one. Commit it
+        before calling out.
 
         Raises:
             IdempotencyKeyInFlight: another request's lease is not over.
@@ -118,13 +121,15 @@ class IdempotencyKey:
         """Store the answer of a reserved key, or with None give the key back for another try."""
         if response is None:
             await work.execute(
-                "UPDATE kernel_idempotency_keys SET leased_until = NULL WHERE tenant_id = $1 AND digest = $2 AND answer IS NULL",
+                "UPDATE kernel_idempotency_keys SET leased_until = NULL"
+                " WHERE tenant_id = $1 AND digest = $2 AND answer IS NULL",
                 work.tenant_id,
                 self.digest,
             )
         else:
             await work.execute(
-                "UPDATE kernel_idempotency_keys SET answer = $3, leased_until = NULL WHERE tenant_id = $1 AND digest = $2",
+                "UPDATE kernel_idempotency_keys SET answer = $3, leased_until = NULL"
+                " WHERE tenant_id = $1 AND digest = $2",
                 work.tenant_id,
                 self.digest,
                 self._seal(work, response),

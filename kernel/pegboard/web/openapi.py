@@ -26,7 +26,8 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Pegboard",
         version=__version__,
-        description="A services marketplace. Errors are RFC 9457 problems with a stable `code`; lists are `{items, next_cursor}`.",
+        description="A services marketplace. Errors are RFC 9457 problems with a stable `code`;"
+        " lists are `{items, next_cursor}`.",
         operation_id_creator=operation_id,
         use_handler_docstrings=True,
         components=Components(

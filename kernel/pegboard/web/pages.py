@@ -26,7 +26,8 @@ _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } p.sub { margin-top: 0; opacity: .75; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #8884; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #8884; }
 .good { color: #18794e; } .bad { color: #c62828; } code { font-size: .95em; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -41,11 +42,12 @@ _DOCS_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pegboard API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/docs/assets/swagger-ui.css"></head>
-<body><main id="docs"></main><noscript>This page needs JavaScript; the document itself is <a href="/openapi.json">/openapi.json</a>.</noscript>
+<body><main id="docs"></main>
+<noscript>This page needs JavaScript; the document itself is <a href="/openapi.json">/openapi.json</a>.</noscript>
 <script src="/docs/assets/swagger-ui-bundle.js"></script><script src="/docs/assets/start.js"></script></body></html>
 """
 _DOCS_START = """window.addEventListener("load", () => {
-  SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, tryItOutEnabled: true, persistAuthorization: false });
+  SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, tryItOutEnabled: true });
 });
 """
 _ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
@@ -66,7 +68,9 @@ class FrontController(Controller):
 
 
 def _front_page(work: Work, health: Health) -> str:
-    word = {"ready": "healthy", "degraded": "working, with something down", "unready": "not able to work"}[health.status]
+    word = {"ready": "healthy", "degraded": "working, with something down", "unready": "not able to work"}[
+        health.status
+    ]
     tone = "good" if health.status == "ready" else "bad"
     checks = "".join(
         f"<tr><td>{html.escape(check.name)}</td><td class='{'good' if check.ok else 'bad'}'>"
@@ -91,7 +95,8 @@ It is <strong class="{tone}">{word}</strong>.</p>
 <tr><td><a href="/openapi.json">/openapi.json</a></td><td>The OpenAPI document, to generate clients from</td></tr>
 <tr><td><code>/api/v1/auth/…</code></td><td>Register and log in</td></tr>
 <tr><td><code>/api/v1/admin/…</code></td><td>The administrator's routes: plugins, accounts, jobs</td></tr>
-<tr><td><a href="/health/ready">/health/ready</a></td><td>Health, for a load balancer; <code>/health/plugins</code> and <code>/metrics</code> need a permission</td></tr>
+<tr><td><a href="/health/ready">/health/ready</a></td><td>Health, for a load balancer</td></tr>
+<tr><td><code>/health/plugins</code>, <code>/metrics</code></td><td>For who has the permission</td></tr>
 </table></body></html>
 """
 
@@ -125,7 +130,9 @@ class MetricsController(Controller):
 
     @get(public=True, media_type="text/plain")
     async def read_metrics(self, uow: Work, request: Request[Any, Any, Any]) -> Response[str]:
-        """Prometheus metrics, with the permission `kernel:metrics.read`, or from loopback where `http.internal_metrics` is on."""
+        """Prometheus metrics, with the permission `kernel:metrics.read`, or from loopback where `http.internal_metrics`
+        is on.
+        """
         runtime = uow.runtime
         client = request.client
         if not (runtime.config.http.internal_metrics and client and ipaddress.ip_address(client.host).is_loopback):

@@ -1,5 +1,6 @@
 """Every error as an RFC 9457 problem, and nothing of its cause."""
 
+from http import HTTPStatus
 from typing import Any
 
 import asyncpg
@@ -17,16 +18,9 @@ from pegboard_sdk.errors import (
     Unavailable,
 )
 
-__all__ = ("PROBLEM_JSON", "TITLES", "encode_problem", "to_domain_error")
+__all__ = ("PROBLEM_JSON", "encode_problem", "to_domain_error")
 
 PROBLEM_JSON = "application/problem+json"
-TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict", 412: "Precondition Failed", 413: "Content Too Large",
-    414: "URI Too Long", 415: "Unsupported Media Type", 421: "Misdirected Request", 422: "Unprocessable Content", 428: "Precondition Required",
-    429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
-    503: "Service Unavailable", 504: "Gateway Timeout",
-}  # fmt: skip
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger("pegboard.web")
 
@@ -97,7 +91,9 @@ def to_domain_error(error: BaseException) -> DomainError:
     if isinstance(error, asyncpg.exceptions.DataError | asyncpg.exceptions._base.ClientConfigurationError):
         return InvalidInput("A value is outside of what can be stored: shorten it, or use a smaller number.")
     if isinstance(error, TimeoutError):
-        return _made(503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"})
+        return _made(
+            503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"}
+        )
     if isinstance(error, _OUTAGE):
         log.error("database.unavailable", error=type(error).__name__)
         return Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.")
@@ -129,7 +125,7 @@ def encode_problem(error: DomainError, request_id: str) -> bytes:
     return _encoder.encode(
         Problem(
             type=f"urn:pegboard:problem:{error.code}",
-            title=TITLES.get(error.status, "Error"),
+            title=HTTPStatus(error.status).phrase,
             status=error.status,
             detail=error.detail,
             code=error.code,

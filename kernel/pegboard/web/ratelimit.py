@@ -17,7 +17,9 @@ log = structlog.get_logger("pegboard.ratelimit")
 
 
 class _Counter:
-    """Requests of one key: in this window (others' and ours as Redis knows them, and ours that it does not know yet) and in the one before."""
+    """Requests of one key: in this window (others' and ours as Redis knows them, and ours that it does not know yet)
+    and in the one before.
+    """
 
     __slots__ = ("known", "pending", "previous", "window")
 
@@ -37,8 +39,9 @@ class _Counter:
 class RateLimiter:
     """A sliding-window counter per key: the last window's count fades out while this one's fills.
 
-    `check` counts in memory. `sync`, once a second, adds what was counted to Redis and learns what other processes counted. `check_shared`, for
-    routes where each guess matters, asks Redis at once. With Redis down both count on in this process alone.
+    `check` counts in memory. `sync`, once a second, adds what was counted to Redis and learns what other processes
+    counted. `check_shared`, for routes where each guess matters, asks Redis at once. With Redis down both count on
+    in this process alone.
     """
 
     def __init__(self, redis: Any, *, clock: Callable[[], float] = time.time) -> None:
