@@ -143,7 +143,7 @@ class Exchange:
         return IdempotencyKey(
             value,
             principal=str(principal.account_id or principal.kind),
-            method=self.scope["method"],
+            method=str(self.scope.get("method")),
             path=self.scope["path"],
             body=await Request[Any, Any, Any](self.scope).body(),
             vault=self.runtime.vault,

@@ -104,7 +104,7 @@ def to_domain_error(error: BaseException) -> DomainError:
 
 
 def _from_postgres(error: asyncpg.PostgresError) -> DomainError | None:
-    state = error.sqlstate or ""
+    state: str = getattr(error, "sqlstate", None) or ""
     if state == "PB401":
         return Unauthorized("The session has ended: log in again.")
     if state in ("40001", "40P01"):
