@@ -60,7 +60,7 @@ def create(venv: Path) -> None:
 
 def install(venv: Path, kind: str) -> None:
     """The locks, then Pegboard."""
-    pip = (str(venv / "bin" / "python"), "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check", "install")
+    pip = (str(venv / "bin" / "python"), "-m", "pip", "-qq", "--no-input", "--disable-pip-version-check", "install")
     started = time.monotonic()
     names = " and ".join(LOCKS[kind])
     print(f"pegboard: installing {names}; this takes up to a minute the first time", flush=True)
