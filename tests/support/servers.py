@@ -73,6 +73,7 @@ class Servers:
     def start(cls) -> Self:
         """Start both and make the template database. Takes a few seconds."""
         folder = Path(tempfile.mkdtemp(prefix="pegboard-tests-"))
+        folder.chmod(0o755)  # as root the servers run as another user, who must get in
         postgres = EmbeddedPostgres.start_and_wait(folder / "postgres", durable=False)
         valkey = EmbeddedValkey.start_and_wait(folder / "valkey", durable=False)
         servers = cls(folder, postgres, valkey)

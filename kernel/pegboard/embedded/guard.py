@@ -43,22 +43,8 @@ def become(command: list[str], stop_signal: int, uid: int, gid: int, guard: int)
     os.execvp(command[0], command)  # noqa: S606  # the command is the caller's
 
 
-def send(child: int, number: int, *, group: bool = False) -> None:
-    """Signal the command, or with `group` everything that it started. The child isn't reaped yet, so its id can't be
-    somebody else's.
-    """
-    try:
-        if group:
-            os.killpg(child, number)
-        else:
-            os.kill(child, number)
-    except ProcessLookupError:
-        if group:  # it has not come as far as its own session
-            send(child, number)
-
-
 def watch(child: int, lifeline: int, wakeup: int, stop_signal: int, grace: float) -> int:
-    """Follow orders until the child has ended; gives its wait status."""
+    """Follow orders until the child has ended; gives its wait status. Until it is reaped its id can't be another's."""
     deadline: float | None = None
     watched = [wakeup, lifeline]
     while True:
@@ -69,7 +55,7 @@ def watch(child: int, lifeline: int, wakeup: int, stop_signal: int, grace: float
             if not orders:
                 watched.remove(lifeline)
             if deadline is None and (not orders or b"S" in orders):
-                send(child, stop_signal)
+                os.kill(child, stop_signal)
                 deadline = time.monotonic() + grace
             if b"K" in orders:
                 deadline = 0.0
@@ -79,7 +65,7 @@ def watch(child: int, lifeline: int, wakeup: int, stop_signal: int, grace: float
         if ended:
             return status
         if deadline is not None and time.monotonic() >= deadline:
-            send(child, signal.SIGKILL, group=True)
+            os.killpg(child, signal.SIGKILL)
             deadline = time.monotonic() + 1.0
 
 
@@ -103,6 +89,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
 
     guard = os.getpid()
+    running, running_write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
@@ -111,6 +98,9 @@ def main(arguments: list[str]) -> int:
             os.write(2, f"can't run {command[0]}: {error.strerror}\n".encode())
         os._exit(127)
 
+    # End of file: the command has replaced the copy of us, which would have ignored a signal.
+    os.close(running_write)
+    os.read(running, 1)
     os.write(status, b"%d\n" % child)
     result = watch(child, lifeline, wakeup, stop_signal, grace)
     with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nothing, or nothing but zombies (macOS)

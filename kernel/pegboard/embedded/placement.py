@@ -107,7 +107,7 @@ def _state(asked: Path) -> Path:
 
 def _folder_for(asked: Path, user: ServerUser, say: Say) -> Path:
     if asked.exists():
-        folder = asked.resolve()
+        folder = own_folder(asked, None).resolve()
         if not user.can_enter(folder):
             raise EmbeddedError(
                 f"the user {user.name}, who runs the server, can't enter {folder}: let them (chmod o+x) or move it."

@@ -58,7 +58,8 @@ SETTINGS = {
 }
 """For a small machine. `ALTER SYSTEM` overrides those that aren't on the command line."""
 
-NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+"""What the operating system was given survives the server, not the machine."""
 
 
 class EmbeddedPostgres:
