@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -130,7 +131,8 @@ def _import(candidate: Candidate) -> ModuleType:
         for name in set(sys.modules) - before:
             if name == candidate.package or name.startswith(f"{candidate.package}."):
                 del sys.modules[name]
-        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{_place(error)}") from error
+        place = _place(error, candidate.path.parent)
+        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{place}") from error
     imported = vars(module).setdefault(_IMPORTED_VERSION, candidate.manifest.version)
     if imported != candidate.manifest.version:
         raise _SkipError(
@@ -140,10 +142,12 @@ def _import(candidate: Candidate) -> ModuleType:
     return module
 
 
-def _place(error: BaseException) -> str:
-    """Where in files (not in the import machinery) it was raised; a syntax error says so itself."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames[1:] else ""
+def _place(error: BaseException, folder: Path) -> str:
+    """Where in the plugin's own files it was raised, if there."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+    ]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def _settings(candidate: Candidate, config: Config) -> msgspec.Struct | None:

@@ -1,0 +1,73 @@
+"""The platform's processes as PostgreSQL sees them: who is alive, and how far each is with the wanted revision."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+__all__ = ("Process", "heartbeat", "live_processes", "register", "remove", "report_active", "report_ready")
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """A live process.
+
+    `error`: why it could not prepare the wanted revision; `conflict`: what its file says otherwise.
+    """
+
+    id: UUID
+    kind: str
+    node: str
+    pid: int
+    ready_revision: int | None
+    active_revision: int | None
+    error: str | None
+    conflict: str | None
+    heartbeat_at: datetime
+    created_at: datetime
+
+
+async def register(connection: Any, process: UUID, kind: str, node: str, pid: int) -> None:
+    """Begin to exist; forget processes that died long ago."""
+    await connection.execute("DELETE FROM kernel_processes WHERE heartbeat_at < now() - interval '1 hour'")
+    await connection.execute(
+        "INSERT INTO kernel_processes (id, kind, node, pid) VALUES ($1, $2, $3, $4)", process, kind, node, pid
+    )
+
+
+async def heartbeat(connection: Any, process: UUID, *, error: str | None, conflict: str | None) -> bool:
+    """Still alive. Whether the process is known: it is not when everybody took it for dead long ago."""
+    status = await connection.execute(
+        "UPDATE kernel_processes SET heartbeat_at = now(), error = $2, conflict = $3 WHERE id = $1",
+        process,
+        error,
+        conflict,
+    )
+    return status == "UPDATE 1"
+
+
+async def report_ready(connection: Any, process: UUID, number: int) -> None:
+    """The process has built the revision and could swap to it."""
+    await connection.execute(
+        "UPDATE kernel_processes SET ready_revision = $2, heartbeat_at = now() WHERE id = $1", process, number
+    )
+
+
+async def report_active(connection: Any, process: UUID, number: int) -> None:
+    """The process runs the revision."""
+    await connection.execute(
+        "UPDATE kernel_processes SET active_revision = $2, ready_revision = $2, heartbeat_at = now() WHERE id = $1",
+        process,
+        number,
+    )
+
+
+async def remove(connection: Any, process: UUID) -> None:
+    """Cease to exist."""
+    await connection.execute("DELETE FROM kernel_processes WHERE id = $1", process)
+
+
+async def live_processes(connection: Any) -> list[Process]:
+    """Processes that were heard of lately, oldest first."""
+    rows = await connection.fetch("SELECT * FROM kernel_live_processes ORDER BY created_at, id")
+    return [msgspec.convert(dict(row), Process) for row in rows]
