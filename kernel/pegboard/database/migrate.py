@@ -140,10 +140,13 @@ async def migration_states(url: str, apps: Sequence[App]) -> list[MigrationState
     Raises:
         DatabaseSetupError: the connection can't act as the owner.
     """
-    connection = await _connect(url, lock_timeout=5.0, statement_timeout=30.0)
+    connection = await asyncpg.connect(url, server_settings={"application_name": "pegboard:migrate"})
     try:
-        exists = await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL")
-        rows = await connection.fetch("SELECT app_name, name, ran_on FROM migration ORDER BY name") if exists else []
+        if await connection.fetchval("SELECT to_regclass('public.migration') IS NOT NULL"):
+            await _become_owner(connection)
+            rows = await connection.fetch("SELECT app_name, name, ran_on FROM public.migration ORDER BY app_name, name")
+        else:
+            rows = []
     finally:
         await connection.close()
     ran = {(row["app_name"], row["name"]): row["ran_on"] for row in rows}
@@ -182,12 +185,19 @@ async def _connect(url: str, *, lock_timeout: float, statement_timeout: float) -
         },
     )
     try:
-        # Whoever connects, the tables are the owner's: a superuser's would escape row-level security.
+        await _become_owner(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _become_owner(connection: asyncpg.Connection) -> None:
+    """Whoever connects, the tables are the owner's: a superuser's would escape row-level security."""
+    try:
         await connection.execute(f"SET ROLE {OWNER}")
     except (asyncpg.DataError, asyncpg.UndefinedObjectError, asyncpg.InsufficientPrivilegeError) as error:
-        await connection.close()
         raise DatabaseSetupError(f"The role of database.url can't act as {OWNER} ({error}).") from error
-    return connection
 
 
 @asynccontextmanager

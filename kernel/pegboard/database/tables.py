@@ -1,0 +1,34 @@
+"""The kernel's own tables as Piccolo tables: those of this package, and all of them together."""
+
+from pegboard_sdk.database import PiccoloApp
+from piccolo.columns import UUID, Text, Timestamptz
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.table import Table
+
+__all__ = ("TABLES", "KernelTenant", "kernel_app")
+
+
+class KernelTenant(Table, tablename="kernel_tenants"):
+    """A marketplace. Row-level security shows each its own row."""
+
+    id = UUID(primary_key=True, default=None)
+    slug = Text(null=False, default=None, unique=True)
+    name = Text(null=False, default=None)
+    created_at = Timestamptz(null=False, default=TimestamptzNow())
+
+
+TABLES: tuple[type[Table], ...] = (KernelTenant,)
+
+
+def kernel_app() -> PiccoloApp:
+    """The tables of all areas of the kernel; no process needs them to serve, so they are imported here."""
+    from pegboard.audit import tables as audit
+    from pegboard.identity import tables as identity
+    from pegboard.jobs import tables as jobs
+    from pegboard.plugins import tables as plugins
+    from pegboard.taxonomies import tables as taxonomies
+    from pegboard.vault import tables as vault
+    from pegboard.web import tables as web
+
+    areas = (identity, audit, vault, jobs, plugins, taxonomies, web)
+    return PiccoloApp(name="kernel", tables=(*TABLES, *(table for area in areas for table in area.TABLES)))
