@@ -17,6 +17,7 @@ __all__ = ("Decoder", "Variable")
 T = TypeVar("T", bound=msgspec.Struct)
 
 _WHERE = re.compile(r" - at `\$(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$")
 _QUOTED = re.compile(r"`([^`]*)`")
 _PLAIN_NAMES = {
     "int": "a whole number",
@@ -82,8 +83,8 @@ class Decoder:
         try:
             return msgspec.convert(value, type, dec_hook=self._custom)
         except msgspec.ValidationError as error:
-            path, reason = _explain(error, type)
-            self.errors.append(self.source.error((*at[:-1], at[-1] + path), reason))
+            inside, reason = _explain(error, type)
+            self.errors.append(self.source.error(at, reason, inside=inside))
             return None
 
     def _from_variable(self, type: Any, variable: Variable) -> Any:
@@ -92,7 +93,8 @@ class Decoder:
             value, strict = _structured(type, text)
             return msgspec.convert(value, type, strict=strict, dec_hook=self._custom)
         except msgspec.ValidationError as error:
-            self._variable_error(variable, _explain(error, type)[1])
+            inside, reason = _explain(error, type)
+            self._variable_error(variable, f"{inside}: {reason}" if inside else reason)
         except msgspec.DecodeError:
             self._variable_error(variable, "is not valid JSON")
         return None
@@ -149,7 +151,8 @@ def _explain(error: msgspec.ValidationError, type: Any) -> tuple[str, str]:
         info = inspect.type_info(type)
         if isinstance(info, inspect.LiteralType):
             return path, f"expected one of {', '.join(map(str, info.values))}"
-    message = message.replace("Object contains unknown field", "unknown key")
+    if unknown := _UNKNOWN.match(message):
+        return f"{path}.{unknown['name']}", "unknown key"
     message = message.replace("Object missing required field", "missing key")
     message = _QUOTED.sub(lambda quoted: " or ".join(_PLAIN_NAMES.get(n, n) for n in quoted[1].split(" | ")), message)
     return path, message[:1].lower() + message[1:]

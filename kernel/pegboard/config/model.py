@@ -80,7 +80,7 @@ class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Workers. Times in seconds."""
+    """Workers. Times in seconds; `retention_days` is how long finished jobs and relayed events are kept."""
 
     concurrency: Positive = 16
     processes: Positive = 1
@@ -88,6 +88,7 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat_interval: Seconds = 5.0
     rescue_after: Seconds = 30.0
     shutdown_grace: Seconds = 20.0
+    retention_days: Positive = 7
 
 
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,9 +22,10 @@ class Source(msgspec.Struct, frozen=True):
     text: str
     document: dict[str, Any]
 
-    def error(self, at: Sequence[str], reason: str) -> ConfigError:
-        """A mistake at the dotted key `at`."""
-        return ConfigError(reason, file=str(self.path), line=self.line_of(at), key=".".join(at))
+    def error(self, at: Sequence[str], reason: str, *, inside: str = "") -> ConfigError:
+        """A mistake at the dotted key `at`; `inside` is where in its value, such as `.daily` or `[1]`."""
+        names = inside.partition("[")[0].split(".")[1:]
+        return ConfigError(reason, file=str(self.path), line=self.line_of((*at, *names)), key=".".join(at) + inside)
 
     def line_of(self, at: Sequence[str]) -> int | None:
         """The line on which the key begins, or else the nearest table around it; None where nothing of it was written.
