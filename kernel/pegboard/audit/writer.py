@@ -31,12 +31,14 @@ async def insert_entry(
     object_id: UUID | str | None,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
+    actor: Principal | None = None,
 ) -> None:
     """Write that `action` was done, in the transaction of `work`: it is on record if and only if it happened.
 
+    `actor` is the work's principal unless given: whoever logs in becomes somebody on the way.
     `before` and `after` hold the changed fields only, never secrets (a `Secret` in them is written as `***`).
     """
-    principal = work.principal
+    principal = actor or work.principal
     await work.execute(
         _INSERT,
         new_id(),

@@ -1,0 +1,209 @@
+"""Accounts and their roles."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import FieldError, InvalidInput, NotFound
+from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
+from pegboard_sdk.work import Record
+
+from pegboard.audit.writer import insert_entry
+from pegboard.identity.authenticator import ANONYMOUS
+from pegboard.identity.credentials import check_password, normal_email
+from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly, RegistrationClosed
+from pegboard.identity.permissions import OPERATOR_GRANT, ROLE_GRANT
+from pegboard.identity.repository import IdentityRepository
+from pegboard.identity.schemas import Account
+from pegboard.identity.sessions import SessionService
+
+if TYPE_CHECKING:
+    from pegboard.runtime import Runtime
+    from pegboard.work import SteppedWork, Work
+
+__all__ = ("ADMINISTRATOR", "MEMBER", "OPERATOR", "AccountService")
+
+MEMBER = "member"
+ADMINISTRATOR = "administrator"
+OPERATOR = "operator"
+ACCOUNT_CREATE = "account:account.create"
+
+
+class AccountService:
+    """The rules of accounts."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._config = runtime.config.auth
+
+    async def register(self, uow: "SteppedWork", *, email: str, password: str, display_name: str) -> Account:
+        """A new account for whoever asks, as a member.
+
+        Raises:
+            RegistrationClosed: the administrator makes the accounts here.
+            InvalidInput: not an e-mail address, or a password that may not be chosen.
+            EmailTaken: there is an account with this address. That tells whoever asks; the rate limit keeps it from
+                telling much.
+        """
+        if self._config.registration == "closed":
+            raise RegistrationClosed
+        email, password_hash = await self.prepare(email=email, password=password)
+        async with uow.step() as work:
+            return await self.create(work, email=email, password_hash=password_hash, display_name=display_name)
+
+    async def prepare(self, *, email: str, password: str) -> tuple[str, str]:
+        """The address and the password's hash as `create` takes them. It hashes, so no transaction may be open.
+
+        Raises:
+            InvalidInput: not an e-mail address, or a password that may not be chosen.
+        """
+        email = normal_email(email)
+        check_password(password, email=email, min_length=self._config.password_min_length)
+        return email, await self._runtime.authenticator.passwords.hash(password)
+
+    async def create(
+        self,
+        work: "Work",
+        *,
+        email: str,
+        password_hash: str | None,
+        display_name: str,
+        roles: Sequence[str] = (),
+    ) -> Account:
+        """A new account with `roles` and `member`. Without a hash nobody can log in to it by password.
+
+        Raises:
+            EmailTaken: there is an account with this address.
+            InvalidInput: a role is unknown.
+            OperatorOnly: only an operator, or the platform itself, makes operators.
+        """
+        wanted = self._checked(work, roles)
+        if OPERATOR in wanted:
+            self._require_operator(work)
+        repository = IdentityRepository(work)
+        row = await repository.insert_account(email=email, password_hash=password_hash, display_name=display_name)
+        if row is None:
+            raise EmailTaken
+        account_id: UUID = row["id"]
+        await repository.add_roles(account_id, sorted(wanted), granted_by=work.principal.account_id)
+        actor = work.principal
+        if actor.kind == "anonymous":
+            actor = Principal(kind="account", tenant_id=work.tenant_id, account_id=account_id)
+        await insert_entry(
+            work,
+            ACCOUNT_CREATE,
+            object_type="account",
+            object_id=account_id,
+            after={"roles": sorted(wanted)},
+            actor=actor,
+        )
+        return Account(
+            id=account_id,
+            tenant_id=work.tenant_id,
+            email=email,
+            display_name=display_name,
+            status="active",
+            roles=sorted(wanted),
+            created_at=row["created_at"],
+        )
+
+    async def get(self, work: "Work", account_id: UUID) -> Account:
+        """An account of the tenant.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return _account(await IdentityRepository(work).account(account_id))
+
+    async def find(self, work: "Work", email: str) -> Account:
+        """An account of the tenant by its address, in any case.
+
+        Raises:
+            NotFound: there is none with this address.
+        """
+        return _account(await IdentityRepository(work).account_by_email(email.strip()))
+
+    async def list(self, work: "Work", *, limit: int, cursor: str | None, email: str | None = None) -> Page[Account]:
+        """The tenant's accounts, newest first; with `email`, the one that has it.
+
+        Raises:
+            InvalidCursor: `cursor` is not the `next_cursor` of a page.
+        """
+        after = decode_cursor(cursor, [UUID])
+        rows = await IdentityRepository(work).accounts(
+            after=after[0] if after else None, email=email.strip() if email else None, limit=limit + 1
+        )
+        items = [_account(row) for row in rows[:limit]]
+        return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
+
+    async def set_roles(self, work: "Work", account_id: UUID, roles: Sequence[str]) -> Account:
+        """Give an account exactly `roles` and `member`.
+
+        A role that is given counts from the account's next refresh on; when one is taken away, the account's sessions
+        end, so that no token still carries it.
+
+        Raises:
+            NotFound: there is no such account.
+            InvalidInput: a role is unknown.
+            OperatorOnly: only an operator gives or takes the role `operator`.
+            LastOfRole: the tenant would be left without an administrator, or the platform without an operator.
+        """
+        wanted = self._checked(work, roles)
+        repository = IdentityRepository(work)
+        if await repository.lock_account(account_id, change=True) is None:
+            raise NotFound("There is no such account.")
+        current = frozenset(await repository.roles(account_id))
+        added, removed = wanted - current, current - wanted
+        if OPERATOR in added | removed:
+            self._require_operator(work)
+        for role in sorted(removed & {ADMINISTRATOR, OPERATOR}):
+            if not await repository.others_with_role(role, than=account_id):
+                raise LastOfRole(role)
+        if added:
+            await repository.add_roles(account_id, sorted(added), granted_by=work.principal.account_id)
+        if removed:
+            await repository.remove_roles(account_id, sorted(removed))
+            await SessionService(self._runtime).revoke(work, "roles", account_id=account_id)
+        if added or removed:
+            await insert_entry(
+                work,
+                ROLE_GRANT,
+                object_type="account",
+                object_id=account_id,
+                before={"roles": sorted(current)},
+                after={"roles": sorted(wanted)},
+            )
+        return await self.get(work, account_id)
+
+    @staticmethod
+    def _checked(work: "Work", roles: Sequence[str]) -> frozenset[str]:
+        """`roles` and `member`, if each is a role that an account can have."""
+        known = (work.registry.role_permissions.keys() | {MEMBER, ADMINISTRATOR, OPERATOR}) - {ANONYMOUS}
+        errors = [
+            FieldError(f"/roles/{index}", f"There is no role {role}.")
+            for index, role in enumerate(roles)
+            if role not in known
+        ]
+        if errors:
+            raise InvalidInput("A role is unknown. There are: " + ", ".join(sorted(known)) + ".", errors=errors)
+        return frozenset(roles) | {MEMBER}
+
+    @staticmethod
+    def _require_operator(work: "Work") -> None:
+        if not work.principal.may(OPERATOR_GRANT):
+            raise OperatorOnly
+
+
+def _account(row: Record | None) -> Account:
+    if row is None:
+        raise NotFound("There is no such account.")
+    return Account(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        email=row["email"],
+        display_name=row["display_name"],
+        status=row["status"],
+        roles=row["roles"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,152 @@
+"""Who acts, from what the request carries.
+
+Verifying a signature costs a hundred times what the rest of authentication does, so a verified token is remembered by
+its digest until it expires or its session ends. The raw token is not kept.
+"""
+
+import hashlib
+import time
+from uuid import UUID
+
+import msgspec
+from pegboard_sdk.access import Principal
+
+from pegboard.config.model import Config
+from pegboard.database.pool import Database
+from pegboard.identity.errors import SessionEnded
+from pegboard.identity.keys import KeyRing
+from pegboard.identity.passwords import Passwords
+from pegboard.identity.revocations import MAX_AGE, RevocationFeed
+from pegboard.identity.tokens import AccessToken, Tokens
+from pegboard.plugins.registry import Registry
+from pegboard.vault.vault import Vault
+
+__all__ = ("ANONYMOUS", "Authenticator")
+
+ANONYMOUS = "anonymous"
+_MAX_TOKENS = 20_000
+_MAX_REGISTRIES = 2
+"""While a generation drains, requests come on the old and the new one."""
+
+
+class _Known(msgspec.Struct):
+    """A verified token. `principal` is as `registry` has it: another generation may grant its roles something else."""
+
+    access: AccessToken
+    expires_at: float
+    principal: Principal
+    registry: Registry
+
+
+class Authenticator:
+    """One per process, and all that it needs: signing keys, revocations, password hashing, known tokens."""
+
+    def __init__(self, config: Config, database: Database, vault: Vault) -> None:
+        self.keys = KeyRing(database, vault)
+        self.tokens = Tokens(self.keys, issuer=config.http.public_url or "pegboard", ttl=config.auth.access_ttl)
+        self.passwords = Passwords(threads=config.auth.hash_threads)
+        self.revocations = RevocationFeed(database, lifetime=config.auth.access_ttl, on_revoked=self._forget)
+        self._known: dict[bytes, _Known] = {}
+        self._digests: dict[UUID, set[bytes]] = {}
+        self._permissions: list[tuple[Registry, dict[frozenset[str], frozenset[str]]]] = []
+
+    async def start(self) -> None:
+        """Load the signing keys (make the first one) and begin to follow revocations.
+
+        Raises:
+            VaultError: the signing key was sealed under another master key.
+        """
+        await self.keys.load()
+        await self.revocations.start()
+
+    async def stop(self) -> None:
+        """End the background work."""
+        await self.revocations.stop()
+        self.passwords.close()
+
+    def cached(self, token: str, registry: Registry) -> Principal | None:
+        """The principal of a token that was verified before and stands; None where `principal` has to be asked."""
+        if time.monotonic() - self.revocations.as_of > MAX_AGE:
+            return None
+        known = self._known.get(_digest(token))
+        if known is None or known.expires_at <= time.time():
+            return None
+        if known.registry is not registry:
+            known.principal = self._principal(known.access, registry)
+            known.registry = registry
+        return known.principal
+
+    async def principal(self, token: str, registry: Registry) -> Principal:
+        """The principal that `token` stands for.
+
+        Raises:
+            Unauthorized: the token is not valid, or its session has ended.
+            Unavailable: whether the session stands can't be found out now.
+        """
+        await self.revocations.ensure()
+        known = self.cached(token, registry)
+        if known is not None:
+            return known
+        access = await self.tokens.verify(token)
+        if self.revocations.is_revoked(access.sid):
+            raise SessionEnded
+        principal = self._principal(access, registry)
+        self._remember(_digest(token), _Known(access, access.exp, principal, registry))
+        return principal
+
+    def anonymous(self, tenant_id: UUID, registry: Registry) -> Principal:
+        """Somebody who is not logged in, in a tenant."""
+        roles = frozenset((ANONYMOUS,))
+        return Principal(
+            kind="anonymous", tenant_id=tenant_id, roles=roles, permissions=self.permissions(roles, registry)
+        )
+
+    def permissions(self, roles: frozenset[str], registry: Registry) -> frozenset[str]:
+        """What the roles grant in a generation. It is worked out once for each set of roles."""
+        granted = next((granted for known, granted in self._permissions if known is registry), None)
+        if granted is None:
+            granted = {}
+            self._permissions = [(registry, granted), *self._permissions[: _MAX_REGISTRIES - 1]]
+        permissions = granted.get(roles)
+        if permissions is None:
+            permissions = granted[roles] = registry.permissions_of(roles)
+        return permissions
+
+    def _principal(self, access: AccessToken, registry: Registry) -> Principal:
+        roles = frozenset(access.roles)
+        # Whoever logs in does not lose what everybody may do.
+        permissions = self.permissions(roles | {ANONYMOUS}, registry)
+        return Principal(
+            kind="account",
+            tenant_id=access.tid,
+            account_id=access.sub,
+            session_id=access.sid,
+            roles=roles,
+            permissions=permissions,
+        )
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
+        # Tokens expire about in the order in which they came: what is due is in front, and so is what gives way.
+        now = time.time()
+        while self._known:
+            oldest, first = next(iter(self._known.items()))
+            if first.expires_at > now and len(self._known) < _MAX_TOKENS:
+                break
+            self._drop(oldest)
+        self._known[digest] = known
+        self._digests.setdefault(known.access.sid, set()).add(digest)
+
+    def _drop(self, digest: bytes) -> None:
+        session_id = self._known.pop(digest).access.sid
+        digests = self._digests[session_id]
+        digests.discard(digest)
+        if not digests:
+            del self._digests[session_id]
+
+    def _forget(self, session_id: UUID) -> None:
+        for digest in tuple(self._digests.get(session_id, ())):
+            self._drop(digest)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,128 @@
+"""The routes of identity: /auth, /admin/accounts and the published keys."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import Parameter
+from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthorized, Unavailable
+from pegboard_sdk.http import Controller, Response, get, post, put
+from pegboard_sdk.pagination import Cursor, Limit, Page
+
+from pegboard.identity.accounts import AccountService
+from pegboard.identity.credentials import EMAIL_MAX
+from pegboard.identity.errors import (
+    AccountDisabled,
+    BadCredentials,
+    EmailTaken,
+    LastOfRole,
+    OperatorOnly,
+    RefreshTokenInvalid,
+    RefreshTokenReused,
+    RegistrationClosed,
+    SessionEnded,
+)
+from pegboard.identity.keys import JsonWebKeySet
+from pegboard.identity.permissions import ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
+from pegboard.identity.schemas import Account, LogIn, RefreshRequest, Register, Roles, TokenPair
+from pegboard.identity.sessions import SessionService
+from pegboard.work import SteppedWork, Work
+
+__all__ = ("CONTROLLERS", "AccountController", "AuthController", "JwksController")
+
+_NO_STORE = {"Cache-Control": "no-store"}
+"""Tokens must not stay in a cache (RFC 6749, 5.1)."""
+
+EmailFilter = Annotated[
+    str | None, Parameter(query="email", max_length=EMAIL_MAX, description="Only the account with this address.")
+]
+
+
+class AuthController(Controller):
+    """Registering, logging in and staying logged in."""
+
+    path = "/auth"
+
+    @post(
+        "/register",
+        public=True,
+        external=True,
+        idempotency="none",
+        guessable=True,
+        errors=(RegistrationClosed, EmailTaken, InvalidInput, Unavailable),
+    )
+    async def register_account(self, data: Register, uow: SteppedWork) -> Account:
+        """Register an account, as a member of the marketplace. Then log in."""
+        return await AccountService(uow.runtime).register(
+            uow, email=data.email, password=data.password, display_name=data.display_name
+        )
+
+    @post(
+        "/login",
+        public=True,
+        external=True,
+        idempotency="none",
+        guessable=True,
+        status=200,
+        errors=(BadCredentials, AccountDisabled, Unavailable),
+    )
+    async def log_in(self, data: LogIn, uow: SteppedWork) -> Response[TokenPair]:
+        """Exchange an e-mail address and a password for tokens."""
+        pair = await SessionService(uow.runtime).log_in(uow, email=data.email, password=data.password)
+        return Response(pair, status_code=200, headers=_NO_STORE)
+
+    @post(
+        "/refresh",
+        public=True,
+        external=True,
+        idempotency="none",
+        guessable=True,
+        status=200,
+        errors=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded),
+    )
+    async def refresh_session(self, data: RefreshRequest, uow: SteppedWork) -> Response[TokenPair]:
+        """Exchange a refresh token for new tokens. Each refresh token is good for one exchange."""
+        pair = await SessionService(uow.runtime).refresh(uow, data.refresh_token)
+        return Response(pair, status_code=200, headers=_NO_STORE)
+
+    @post("/logout", permission=SESSION_END, idempotency="none", status=204, errors=(Unauthorized,))
+    async def log_out(self, uow: Work) -> None:
+        """End the session: its tokens are good for nothing any more."""
+        await SessionService(uow.runtime).log_out(uow)
+
+    @get("/me", permission=SELF_READ, errors=(Unauthorized, NotFound))
+    async def get_me(self, uow: Work) -> Account:
+        """The account that is logged in."""
+        return await AccountService(uow.runtime).get(uow, uow.principal.account)
+
+
+class AccountController(Controller):
+    """The marketplace's accounts, for its administrators."""
+
+    path = "/admin/accounts"
+
+    @get(permission=ACCOUNT_LIST, errors=(InvalidCursor,))
+    async def list_accounts(
+        self, uow: Work, limit: Limit = 20, cursor: Cursor = None, email: EmailFilter = None
+    ) -> Page[Account]:
+        """The marketplace's accounts, newest first."""
+        return await AccountService(uow.runtime).list(uow, limit=limit, cursor=cursor, email=email)
+
+    @put("/{account_id:uuid}/roles", permission=ROLE_GRANT, errors=(NotFound, InvalidInput, OperatorOnly, LastOfRole))
+    async def set_account_roles(self, account_id: UUID, data: Roles, uow: Work) -> Account:
+        """Give an account exactly these roles. When one is taken away, the account has to log in again."""
+        return await AccountService(uow.runtime).set_roles(uow, account_id, data.roles)
+
+
+class JwksController(Controller):
+    """Where other programs find the keys that verify our access tokens. Mounted at the root."""
+
+    path = "/.well-known"
+
+    @get("/jwks.json", public=True)
+    async def get_signing_keys(self, uow: Work) -> Response[JsonWebKeySet]:
+        """The public keys of access tokens, as a JSON Web Key Set."""
+        keys = uow.runtime.authenticator.keys.published()
+        return Response(keys, status_code=200, headers={"Cache-Control": "public, max-age=300"})
+
+
+CONTROLLERS = (AuthController, AccountController)

@@ -1,0 +1,96 @@
+"""What identity refuses."""
+
+from pegboard_sdk.errors import Conflict, Forbidden, Unauthorized
+
+__all__ = (
+    "AccountDisabled",
+    "BadCredentials",
+    "EmailTaken",
+    "LastOfRole",
+    "OperatorOnly",
+    "RefreshTokenInvalid",
+    "RefreshTokenReused",
+    "RegistrationClosed",
+    "SessionEnded",
+)
+
+
+class BadCredentials(Unauthorized):
+    """The e-mail address and the password don't belong together. It doesn't tell which of them is wrong."""
+
+    code = "auth.bad_credentials"
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
+class AccountDisabled(Forbidden):
+    """The password is right, and an administrator has disabled the account."""
+
+    code = "auth.account_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This account is disabled. Ask the marketplace's administrator.")
+
+
+class SessionEnded(Unauthorized):
+    """The session was revoked, or is too old."""
+
+    code = "auth.session_ended"
+
+    def __init__(self) -> None:
+        super().__init__("The session has ended: log in again.")
+
+
+class RefreshTokenInvalid(Unauthorized):
+    """The refresh token is unknown or too old."""
+
+    code = "auth.refresh_token_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("This refresh token is not valid: log in again.")
+
+
+class RefreshTokenReused(Unauthorized):
+    """The refresh token was exchanged before. Somebody may have stolen it, so the session has ended (RFC 9700, 4.14.2)."""
+
+    code = "auth.refresh_token_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This refresh token was used before, so the session was ended: log in again.")
+
+
+class RegistrationClosed(Forbidden):
+    """People can't register themselves here."""
+
+    code = "auth.registration_closed"
+
+    def __init__(self) -> None:
+        super().__init__("Registration is closed. Ask the marketplace's administrator for an account.")
+
+
+class EmailTaken(Conflict):
+    """There is an account with this e-mail address."""
+
+    code = "auth.email_taken"
+
+    def __init__(self) -> None:
+        super().__init__("There is an account with this e-mail address: log in instead.")
+
+
+class OperatorOnly(Forbidden):
+    """The role `operator` is the platform's: only an operator gives or takes it."""
+
+    code = "auth.operator_only"
+
+    def __init__(self) -> None:
+        super().__init__("Only an operator of the platform may give or take the role operator.")
+
+
+class LastOfRole(Conflict):
+    """Nobody would be left in a role that somebody must have."""
+
+    code = "auth.last_of_role"
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"This is the last account with the role {role}: give it to somebody else first.")

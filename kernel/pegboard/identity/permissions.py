@@ -1,0 +1,25 @@
+"""Permissions of identity. Every account has `account:self.*`; the administrator of a marketplace manages its accounts."""
+
+from pegboard_sdk.access import Permission, RoleGrant
+
+__all__ = ("ACCOUNT_LIST", "GRANTS", "OPERATOR_GRANT", "PERMISSIONS", "ROLE_GRANT", "SELF_READ", "SESSION_END")
+
+SELF_READ = "account:self.read"
+SESSION_END = "account:session.end"
+ACCOUNT_LIST = "account:account.list"
+ROLE_GRANT = "account:role.grant"
+OPERATOR_GRANT = "kernel:operator.grant"
+
+PERMISSIONS = (
+    Permission(SELF_READ, "read their own account"),
+    Permission(SESSION_END, "log out"),
+    Permission(ACCOUNT_LIST, "list the marketplace's accounts"),
+    Permission(ROLE_GRANT, "change the roles of the marketplace's accounts"),
+    Permission(OPERATOR_GRANT, "make somebody an operator of the platform"),
+)
+
+GRANTS = (
+    RoleGrant("member", (SELF_READ, SESSION_END)),
+    RoleGrant("administrator", (ACCOUNT_LIST, ROLE_GRANT)),
+    RoleGrant("operator", (OPERATOR_GRANT,)),
+)

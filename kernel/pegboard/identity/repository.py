@@ -1,0 +1,258 @@
+"""Every query of accounts, roles, sessions and refresh tokens. All run as the work's tenant, under row-level security."""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.work import Record, UnitOfWork
+
+__all__ = ("IdentityRepository", "RevokeReason")
+
+RevokeReason = Literal["logout", "reuse", "roles", "disabled"]
+
+_ACCOUNT = """
+SELECT a.id, a.tenant_id, a.email, a.display_name, a.status, a.created_at,
+       array(
+           SELECT g.role FROM kernel_role_grants g
+           WHERE g.tenant_id = a.tenant_id AND g.account_id = a.id ORDER BY g.role
+       ) AS roles
+FROM kernel_accounts a WHERE a.tenant_id = $1
+"""
+
+
+class IdentityRepository:
+    """Over one unit of work."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+        self._tenant = uow.tenant_id
+
+    # Accounts and roles
+
+    async def insert_account(self, *, email: str, password_hash: str | None, display_name: str) -> Record | None:
+        """A new account's `id` and `created_at`, or None where the address is taken."""
+        return await self._uow.fetchrow(
+            """
+            INSERT INTO kernel_accounts (id, tenant_id, email, password_hash, display_name) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (tenant_id, lower(email)) DO NOTHING
+            RETURNING id, created_at
+            """,
+            new_id(),
+            self._tenant,
+            email,
+            password_hash,
+            display_name,
+        )
+
+    async def account(self, account_id: UUID) -> Record | None:
+        """An account with its roles."""
+        return await self._uow.fetchrow(_ACCOUNT + " AND a.id = $2", self._tenant, account_id)
+
+    async def account_by_email(self, email: str) -> Record | None:
+        """An account with its roles, by its address in any case."""
+        return await self._uow.fetchrow(_ACCOUNT + " AND lower(a.email) = lower($2)", self._tenant, email)
+
+    async def accounts(self, *, after: UUID | None, email: str | None, limit: int) -> list[Record]:
+        """Accounts with their roles, newest first."""
+        return await self._uow.fetch(
+            _ACCOUNT
+            + " AND ($2::uuid IS NULL OR a.id < $2) AND ($3::text IS NULL OR lower(a.email) = lower($3))"
+            + " ORDER BY a.id DESC LIMIT $4",
+            self._tenant,
+            after,
+            email,
+            limit,
+        )
+
+    async def credentials(self, email: str) -> Record | None:
+        """`id` and `password_hash` of an address in any case."""
+        return await self._uow.fetchrow(
+            "SELECT id, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND lower(email) = lower($2)",
+            self._tenant,
+            email,
+        )
+
+    async def lock_account(self, account_id: UUID, *, change: bool) -> Record | None:
+        """`status` and `password_hash`, held until the end: shared while a session opens, alone while the account changes.
+
+        So a session that opens while its account is being disabled is either refused, or there to be revoked.
+        """
+        return await self._uow.fetchrow(
+            "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2"
+            + (" FOR NO KEY UPDATE" if change else " FOR SHARE"),
+            self._tenant,
+            account_id,
+        )
+
+    async def set_password_hash(self, account_id: UUID, password_hash: str) -> None:
+        """Replace a hash. Lock the account first, for change."""
+        await self._uow.execute(
+            "UPDATE kernel_accounts SET password_hash = $3 WHERE tenant_id = $1 AND id = $2",
+            self._tenant,
+            account_id,
+            password_hash,
+        )
+
+    async def roles(self, account_id: UUID) -> list[str]:
+        """The account's roles, in order."""
+        rows = await self._uow.fetch(
+            "SELECT role FROM kernel_role_grants WHERE tenant_id = $1 AND account_id = $2 ORDER BY role",
+            self._tenant,
+            account_id,
+        )
+        return [row["role"] for row in rows]
+
+    async def add_roles(self, account_id: UUID, roles: Sequence[str], *, granted_by: UUID | None) -> None:
+        """Grant roles that the account doesn't have yet."""
+        await self._uow.executemany(
+            """
+            INSERT INTO kernel_role_grants (id, tenant_id, account_id, role, granted_by) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (tenant_id, account_id, role) DO NOTHING
+            """,
+            [(new_id(), self._tenant, account_id, role, granted_by) for role in roles],
+        )
+
+    async def remove_roles(self, account_id: UUID, roles: Sequence[str]) -> None:
+        """Take roles away."""
+        await self._uow.execute(
+            "DELETE FROM kernel_role_grants WHERE tenant_id = $1 AND account_id = $2 AND role = ANY($3)",
+            self._tenant,
+            account_id,
+            list(roles),
+        )
+
+    async def others_with_role(self, role: str, *, than: UUID | None) -> bool:
+        """Whether an active account other than `than` has the role. Transactions that ask this wait for each other."""
+        await self._uow.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('pegboard:role:' || $1 || ':' || $2, 0))",
+            role,
+            str(self._tenant),
+        )
+        return await self._uow.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM kernel_role_grants g
+                JOIN kernel_accounts a ON a.tenant_id = g.tenant_id AND a.id = g.account_id
+                WHERE g.tenant_id = $1 AND g.role = $2 AND a.status = 'active' AND g.account_id IS DISTINCT FROM $3
+            )
+            """,
+            self._tenant,
+            role,
+            than,
+        )
+
+    # Sessions and refresh tokens
+
+    async def insert_session(self, account_id: UUID, *, ttl: int) -> UUID:
+        """A session that ends in `ttl` seconds unless it is refreshed."""
+        session_id = new_id()
+        await self._uow.execute(
+            """
+            INSERT INTO kernel_sessions (id, tenant_id, account_id, expires_at)
+            VALUES ($1, $2, $3, now() + make_interval(secs => $4))
+            """,
+            session_id,
+            self._tenant,
+            account_id,
+            ttl,
+        )
+        return session_id
+
+    async def insert_token(self, session_id: UUID, digest: bytes, *, parent_id: UUID | None, ttl: int) -> None:
+        """A refresh token that is good for `ttl` seconds."""
+        await self._uow.execute(
+            """
+            INSERT INTO kernel_refresh_tokens (id, tenant_id, session_id, parent_id, digest, expires_at)
+            VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+            """,
+            new_id(),
+            self._tenant,
+            session_id,
+            parent_id,
+            digest,
+            ttl,
+        )
+
+    async def lock_session_of(self, digest: bytes) -> UUID | None:
+        """The session of a refresh token, held until the end, so that its tokens are exchanged one at a time."""
+        return await self._uow.fetchval(
+            """
+            SELECT s.id FROM kernel_refresh_tokens t
+            JOIN kernel_sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
+            WHERE t.tenant_id = $1 AND t.digest = $2
+            FOR NO KEY UPDATE OF s
+            """,
+            self._tenant,
+            digest,
+        )
+
+    async def refresh_state(self, digest: bytes, *, grace: int) -> Record:
+        """All that decides about a refresh.
+
+        Ask after `lock_session_of`, in a statement of its own: it sees what was committed before it began.
+        """
+        row = await self._uow.fetchrow(
+            """
+            SELECT t.id AS token_id, s.account_id, a.status,
+                   s.revoked_at IS NULL AND s.expires_at > now() AS session_stands,
+                   t.expires_at > now() AS token_stands,
+                   t.used_at IS NOT NULL AS used,
+                   coalesce(t.used_at + make_interval(secs => $3) > clock_timestamp(), false) AS in_grace,
+                   c.digest AS child, c.used_at IS NOT NULL AS child_used
+            FROM kernel_refresh_tokens t
+            JOIN kernel_sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
+            JOIN kernel_accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+            LEFT JOIN kernel_refresh_tokens c ON c.tenant_id = t.tenant_id AND c.parent_id = t.id
+            WHERE t.tenant_id = $1 AND t.digest = $2
+            """,
+            self._tenant,
+            digest,
+            grace,
+        )
+        assert row is not None, "the token's session is locked, so its rows stay"
+        return row
+
+    async def mark_used(self, token_id: UUID) -> None:
+        """The token was exchanged."""
+        await self._uow.execute(
+            "UPDATE kernel_refresh_tokens SET used_at = clock_timestamp() WHERE tenant_id = $1 AND id = $2",
+            self._tenant,
+            token_id,
+        )
+
+    async def extend_session(self, session_id: UUID, *, ttl: int) -> None:
+        """The session ends in `ttl` seconds from now unless it is refreshed again."""
+        await self._uow.execute(
+            "UPDATE kernel_sessions SET expires_at = now() + make_interval(secs => $3) WHERE tenant_id = $1 AND id = $2",
+            self._tenant,
+            session_id,
+            ttl,
+        )
+
+    async def revoke(
+        self, reason: RevokeReason, *, session_id: UUID | None = None, account_id: UUID | None = None
+    ) -> list[UUID]:
+        """End a session, or all of an account; gives those that stood. The revocation feed goes by the transaction's id."""
+        rows = await self._uow.fetch(
+            """
+            UPDATE kernel_sessions
+            SET revoked_at = clock_timestamp(), revoked_reason = $4, revoked_xid = pg_current_xact_id()
+            WHERE tenant_id = $1 AND revoked_at IS NULL AND (id = $2 OR account_id = $3)
+            RETURNING id
+            """,
+            self._tenant,
+            session_id,
+            account_id,
+            reason,
+        )
+        return [row["id"] for row in rows]
+
+    async def delete_ended_sessions(self, *, days: int) -> int:
+        """Remove sessions that ended more than `days` ago, with their tokens; gives how many."""
+        tag = await self._uow.execute(
+            "DELETE FROM kernel_sessions WHERE tenant_id = $1 AND expires_at < now() - make_interval(days => $2)",
+            self._tenant,
+            days,
+        )
+        return int(tag.rpartition(" ")[2])
