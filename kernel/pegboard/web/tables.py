@@ -3,7 +3,7 @@
 from piccolo.columns import UUID, Bytea, Timestamptz
 from piccolo.table import Table
 
-__all__ = ("IdempotencyKeyRow",)
+__all__ = ("TABLES", "IdempotencyKeyRow")
 
 
 class IdempotencyKeyRow(Table, tablename="kernel_idempotency_keys"):
@@ -16,3 +16,6 @@ class IdempotencyKeyRow(Table, tablename="kernel_idempotency_keys"):
     leased_until = Timestamptz(null=True)
     created_at = Timestamptz(null=False)
     expires_at = Timestamptz(null=False)
+
+
+TABLES: tuple[type[Table], ...] = (IdempotencyKeyRow,)
