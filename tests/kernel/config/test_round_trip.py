@@ -1,4 +1,4 @@
-"""Whatever a configuration may say comes back the same, from the file and from the environment; every key's line is found."""
+"""Whatever a configuration says comes back the same, from the file and the environment; every key's line is found."""
 
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,8 @@ SECTIONS = st.fixed_dictionaries(
     },
 )
 
-PLAIN = st.characters(
-    codec="utf-8", exclude_categories=["C"], exclude_characters='"\\'
-)  # what a quoted key needn't escape
+# What a quoted key needn't escape: a key that is written with escapes is found only by its table.
+PLAIN = st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters='"\\')
 KEY = st.text("abcdefgh_", min_size=1, max_size=6) | st.text(PLAIN, min_size=1, max_size=4)
 VALUE = st.recursive(
     st.integers(-100, 100) | st.booleans() | st.text(max_size=20).filter(lambda text: "\r" not in text),
