@@ -42,8 +42,8 @@ class PiccoloApp(msgspec.Struct, frozen=True, kw_only=True):
 def protect_table(table: str, *, privileges: str = "SELECT, INSERT, UPDATE, DELETE", shared: bool = False) -> str:
     """SQL for a migration that puts a tenant table under forced row-level security.
 
-    The table has a `tenant_id uuid` column, NOT NULL unless `shared`: then rows whose `tenant_id` is NULL can be read by
-    every tenant and written by none. The application gets `privileges`, which may name columns (`"SELECT, INSERT,
+    The table has a `tenant_id uuid` column, NOT NULL unless `shared`: then rows whose `tenant_id` is NULL can be read
+    by every tenant and written by none. The application gets `privileges`, which may name columns (`"SELECT, INSERT,
     UPDATE (state)"`) or be empty. A column `updated_at` is kept by a trigger wherever an UPDATE doesn't set it. Use it
     in the migration that creates the table:
 
@@ -57,8 +57,8 @@ def protect_table(table: str, *, privileges: str = "SELECT, INSERT, UPDATE, DELE
 def system_function(signature: str) -> str:
     """SQL for a migration that makes a function, which is there already, run as *system*, past row-level security.
 
-    It must keep to the tenant itself: `WHERE tenant_id = (SELECT kernel_current_tenant())`. Full-text search needs this:
-    `@@`, ILIKE and `@>` aren't leakproof, so under a policy PostgreSQL does not use GIN indexes for them.
+    It must keep to the tenant itself: `WHERE tenant_id = (SELECT kernel_current_tenant())`. Full-text search needs
+    this: `@@`, ILIKE and `@>` aren't leakproof, so under a policy PostgreSQL does not use GIN indexes for them.
 
         sql_migration(…, forwards=("CREATE FUNCTION hello_search(query text) …", system_function("hello_search(text)")))
     """

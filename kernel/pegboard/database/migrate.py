@@ -100,7 +100,7 @@ async def migrate(
                 if app == KERNEL:
                     raise
                 failed[app] = error.reason
-                log.error("migration.failed", app=app, reason=error.reason)
+                log.warning("migration.failed", app=app, reason=error.reason)
     return MigrationReport(applied=applied, failed=failed)
 
 
