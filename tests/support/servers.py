@@ -70,12 +70,12 @@ class Servers:
         self._valkey = valkey
 
     @classmethod
-    def start(cls) -> Self:
-        """Start both and make the template database. Takes a few seconds."""
+    def start(cls, *, durable: bool = False) -> Self:
+        """Start both and make the template database. Takes a few seconds. `durable` as in production, for benchmarks."""
         folder = Path(tempfile.mkdtemp(prefix="pegboard-tests-"))
         folder.chmod(0o755)  # as root the servers run as another user, who must get in
-        postgres = EmbeddedPostgres.start_and_wait(folder / "postgres", durable=False)
-        valkey = EmbeddedValkey.start_and_wait(folder / "valkey", durable=False)
+        postgres = EmbeddedPostgres.start_and_wait(folder / "postgres", durable=durable)
+        valkey = EmbeddedValkey.start_and_wait(folder / "valkey", durable=durable)
         servers = cls(folder, postgres, valkey)
         os.environ[POSTGRES] = postgres.url
         os.environ[REDIS] = valkey.url
