@@ -52,7 +52,10 @@ class RefreshTokenInvalid(Unauthorized):
 
 
 class RefreshTokenReused(Unauthorized):
-    """The refresh token was exchanged before. Somebody may have stolen it, so the session has ended (RFC 9700, 4.14.2)."""
+    """The refresh token was exchanged before.
+
+    Somebody may have stolen it, so the session has ended (RFC 9700, 4.14.2).
+    """
 
     code = "auth.refresh_token_reused"
 

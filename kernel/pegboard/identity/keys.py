@@ -54,7 +54,7 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class KeyRing:
-    """The installation's keys: the newest signs, all verify. Keys of other processes are found when a token names one."""
+    """The installation's keys: the newest signs, all verify. Another process's is found when a token names it."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database

@@ -21,7 +21,7 @@ _QUEUE_PER_THREAD = 16
 
 
 class Passwords:
-    """Hashes and checks passwords with the parameters that argon2-cffi recommends (RFC 9106, low memory: 64 MiB, 3 passes).
+    """Hashes and checks passwords with argon2-cffi's parameters (RFC 9106, low memory: 64 MiB, 3 passes).
 
     Call it outside of transactions: a connection that waits for a hash serves nobody.
     """
@@ -44,8 +44,8 @@ class Passwords:
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether `password` is the one of which `stored` is the hash.
 
-        Where nothing is stored (no such account, or one without a password) a decoy is checked: the work is the same, the
-        answer is no.
+        Where nothing is stored (no such account, or one without a password) a decoy is checked: the work is the same,
+        the answer is no.
 
         Raises:
             Unavailable: too many passwords are being hashed.
@@ -82,7 +82,7 @@ def _bytes(password: str) -> bytes:
 
 
 def _decoy(hasher: argon2.PasswordHasher) -> str:
-    """A well-formed hash with today's parameters that no password is known to have: checking it takes as long as a real one."""
+    """A well-formed hash with today's parameters that no password is known to have. Checking it takes as long."""
     salt, digest = (
         base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (hasher.salt_len, hasher.hash_len)
     )

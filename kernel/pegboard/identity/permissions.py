@@ -1,4 +1,7 @@
-"""Permissions of identity. Every account has `account:self.*`; the administrator of a marketplace manages its accounts."""
+"""Permissions of identity.
+
+Every account may see and end what is its own; the administrator of a marketplace manages its accounts.
+"""
 
 from pegboard_sdk.access import Permission, RoleGrant
 

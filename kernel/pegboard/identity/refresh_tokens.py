@@ -15,8 +15,9 @@ _PREFIX = "pgr_"
 class RefreshTokens:
     """Makes the tokens of a family: the first at random, each other from its parent.
 
-    A child is HMAC-SHA256 of its parent under a key that only the vault has. So the same parent gives the same child again,
-    as the grace interval needs, though the child is stored nowhere; and who stole an old token can't work out the new one.
+    A child is HMAC-SHA256 of its parent under a key that only the vault has. So the same parent gives the same child
+    again, as the grace interval needs, though the child is stored nowhere; and who stole an old token can't work out
+    the new one.
     """
 
     def __init__(self, vault: Vault) -> None:

@@ -1,4 +1,7 @@
-"""Every query of accounts, roles, sessions and refresh tokens. All run as the work's tenant, under row-level security."""
+"""Every query of accounts, roles, sessions and refresh tokens.
+
+All run as the work's tenant, under row-level security.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,6 +22,11 @@ SELECT a.id, a.tenant_id, a.email, a.display_name, a.status, a.created_at,
        ) AS roles
 FROM kernel_accounts a WHERE a.tenant_id = $1
 """
+
+_LOCK_FOR_SESSION = "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2 FOR SHARE"
+_LOCK_FOR_CHANGE = (
+    "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE"
+)
 
 
 class IdentityRepository:
@@ -74,16 +82,12 @@ class IdentityRepository:
         )
 
     async def lock_account(self, account_id: UUID, *, change: bool) -> Record | None:
-        """`status` and `password_hash`, held until the end: shared while a session opens, alone while the account changes.
+        """`status` and `password_hash`, held until the end: shared while a session opens, alone for a change.
 
         So a session that opens while its account is being disabled is either refused, or there to be revoked.
         """
-        return await self._uow.fetchrow(
-            "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2"
-            + (" FOR NO KEY UPDATE" if change else " FOR SHARE"),
-            self._tenant,
-            account_id,
-        )
+        sql = _LOCK_FOR_CHANGE if change else _LOCK_FOR_SESSION
+        return await self._uow.fetchrow(sql, self._tenant, account_id)
 
     async def set_password_hash(self, account_id: UUID, password_hash: str) -> None:
         """Replace a hash. Lock the account first, for change."""
@@ -224,7 +228,8 @@ class IdentityRepository:
     async def extend_session(self, session_id: UUID, *, ttl: int) -> None:
         """The session ends in `ttl` seconds from now unless it is refreshed again."""
         await self._uow.execute(
-            "UPDATE kernel_sessions SET expires_at = now() + make_interval(secs => $3) WHERE tenant_id = $1 AND id = $2",
+            "UPDATE kernel_sessions SET expires_at = now() + make_interval(secs => $3)"
+            " WHERE tenant_id = $1 AND id = $2",
             self._tenant,
             session_id,
             ttl,
@@ -233,7 +238,7 @@ class IdentityRepository:
     async def revoke(
         self, reason: RevokeReason, *, session_id: UUID | None = None, account_id: UUID | None = None
     ) -> list[UUID]:
-        """End a session, or all of an account; gives those that stood. The revocation feed goes by the transaction's id."""
+        """End a session, or all of an account; gives those that stood. The feed goes by the transaction's id."""
         rows = await self._uow.fetch(
             """
             UPDATE kernel_sessions

@@ -21,8 +21,9 @@ _INTERVAL = 0.4
 _MARGIN = 60.0
 """Seconds that clocks and the time between an UPDATE and its commit may take, on top of an access token's life."""
 
-# The horizon is the oldest transaction that this snapshot can't see the outcome of. Whatever commits later has that id or a
-# higher one, so asking from the last horizon on misses nothing, however long a transaction takes or whatever clocks do.
+# The horizon is the oldest transaction that this snapshot can't see the outcome of. Whatever commits later has that id
+# or a higher one, so asking from the last horizon on misses nothing, however long a transaction takes or whatever
+# clocks do.
 _SINCE = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
        array(SELECT id FROM kernel_sessions WHERE revoked_xid >= $1::text::xid8) AS sessions
@@ -116,7 +117,7 @@ class RevocationFeed:
     def _landed(self, flight: asyncio.Task[None]) -> None:
         self._flight = None
         if not flight.cancelled():
-            flight.exception()  # whoever waited has it; a failure that nobody waited for is repeated by the next question
+            flight.exception()  # whoever waited has it; where nobody did, the next question fails too
 
     async def _poll(self) -> None:
         asked_at = time.monotonic()

@@ -46,7 +46,7 @@ class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str
     expires_in: int
     refresh_expires_in: int
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # RFC 6750's name of the kind
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

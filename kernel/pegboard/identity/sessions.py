@@ -95,9 +95,9 @@ class SessionService:
     async def refresh(self, uow: "SteppedWork", token: str) -> TokenPair:
         """Exchange a refresh token for its child and a new access token.
 
-        The same token again gives the same child while that is unused, for `auth.refresh_grace` seconds: an answer may get
-        lost, and two tabs may refresh at once. Any later use means that two parties hold the token, so the session ends
-        (RFC 9700, 4.14.2).
+        The same token again gives the same child while that is unused, for `auth.refresh_grace` seconds: an answer may
+        get lost, and two tabs may refresh at once. Any later use means that two parties hold the token, so the session
+        ends (RFC 9700, 4.14.2).
 
         Raises:
             RefreshTokenInvalid: it is unknown, or older than `auth.refresh_ttl`.

@@ -4,13 +4,17 @@ import pegboard_sdk
 from pegboard_sdk.manifest import Manifest
 
 from pegboard import __version__
+from pegboard.audit.search import SERVICES
+from pegboard.identity import permissions as identity
+from pegboard.identity.controllers import CONTROLLERS
+from pegboard.identity.jobs import JOBS, SCHEDULES
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.registry import LoadedPlugin
 from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (plugins, web)
+_AREAS = (identity, plugins, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -26,6 +30,10 @@ def kernel_plugin() -> LoadedPlugin:
             permissions={permission.name: permission.summary for permission in permissions},
         ),
         distribution=f"pegboard {__version__}",
+        controllers=CONTROLLERS,
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        services=SERVICES,
         permissions=permissions,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
     )

@@ -1,0 +1,37 @@
+"""Identity's background work."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from pegboard_sdk.jobs import Job, Schedule
+
+from pegboard.identity.repository import IdentityRepository
+
+if TYPE_CHECKING:
+    from pegboard_sdk.work import UnitOfWork
+
+__all__ = ("JOBS", "SCHEDULES", "DeleteEndedSessions")
+
+_KEPT_DAYS = 30
+"""How long an ended session can be looked up. What it did is in the audit trail."""
+
+
+class DeleteEndedSessions(msgspec.Struct, frozen=True):
+    """Nothing to say: it works on the tenant."""
+
+
+async def delete_ended_sessions(uow: "UnitOfWork", _: DeleteEndedSessions) -> None:
+    """Remove the sessions and refresh tokens that ended long ago."""
+    await IdentityRepository(uow).delete_ended_sessions(days=_KEPT_DAYS)
+
+
+DELETE_ENDED_SESSIONS = Job(
+    name="kernel.delete_ended_sessions", payload=DeleteEndedSessions, run=delete_ended_sessions, timeout=600
+)
+
+JOBS = (DELETE_ENDED_SESSIONS,)
+SCHEDULES = (
+    Schedule(
+        name="kernel.delete_ended_sessions", cron="17 3 * * *", job=DELETE_ENDED_SESSIONS, payload=DeleteEndedSessions()
+    ),
+)
