@@ -48,8 +48,8 @@ def test_the_tree_check_lets_ordinary_text_through(tmp_path: Path):
     "text",
     [
         "key = 'AKIA" + "Q3EGRD7ZXKJ4HTLM'",
-        "token = 'ghp_" + "aBcD3fGhIjKlMnOpQrStUvWxYz0123456789'",
-        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "token = 'ghp_" + "a1B2c3D4e5F6" * 3 + "'",
+        "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA1mBx0QyfLhX8",
         "password = 'Xk93" + "fjq02hunter'",
     ],
 )
@@ -59,7 +59,7 @@ def test_the_secret_scan_catches_a_planted_secret(tmp_path: Path, text: str):
     done = run(Path(sys.executable).parent / "detect-secrets-hook", "--no-verify", "planted.py", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert "planted.py:1" in done.stdout
+    assert "planted.py:" in done.stdout
 
 
 @pytest.fixture
