@@ -8,20 +8,21 @@
             \"\"\"Draft a gig.\"\"\"
             return await GigService(uow).create(data)
 
-A handler's arguments are Litestar's (path, query, header, `data`), and `uow`: a `UnitOfWork`, or a
+A handler's arguments are Litestar's: names of the path, `data` (the JSON body), what is marked `FromQuery[…]`,
+`FromHeader[…]` or, where the controller's path names it, `FromPath[…]`; and `uow`: a `UnitOfWork`, or a
 `SteppedUnitOfWork` where `external=True`. The kernel authorizes before it parses, opens the transaction after it,
 encodes the answer, commits, and only then sends.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Controller, Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromHeader, FromPath, FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Response, Stream
 
 from pegboard_sdk.errors import DomainError, PreconditionFailed, PreconditionRequired, Problem
@@ -30,8 +31,14 @@ __all__ = (
     "EXCHANGE",
     "Controller",
     "Exchange",
+    "FromHeader",
+    "FromPath",
+    "FromQuery",
+    "HeaderParameter",
     "IfMatch",
     "JsonBytes",
+    "PathParameter",
+    "QueryParameter",
     "Request",
     "Response",
     "Route",
@@ -52,7 +59,7 @@ EXCHANGE = "pegboard.exchange"
 """The key in the ASGI scope under which the kernel keeps the request's `Exchange`."""
 
 IfMatch = Annotated[
-    str | None, Parameter(header="If-Match", max_length=128, description="The ETag that the edit is based on.")
+    str | None, HeaderParameter(name="If-Match", max_length=128, description="The ETag that the edit is based on.")
 ]
 """A handler's `if_match: IfMatch = None` parameter; give it to `check_if_match`."""
 
@@ -126,14 +133,34 @@ def _problem_responses(errors: Sequence[type[DomainError]]) -> dict[int, Respons
     }
 
 
-def _bind(handler: Handler, route: Route) -> Handler:
+def _also_responses(also: Mapping[int, str] | None, handler: Handler) -> dict[int, ResponseSpec]:
+    returned = inspect.signature(handler).return_annotation
+    origin = get_origin(returned)
+    body = get_args(returned)[0] if inspect.isclass(origin) and issubclass(origin, Response) else returned
+    return {
+        status: ResponseSpec(body, generate_examples=False, description=meaning)
+        for status, meaning in (also or {}).items()
+    }
+
+
+def _marked(parameter: inspect.Parameter, path: str) -> inspect.Parameter:
+    """Litestar's markers for what goes without saying: `data` is JSON, and a name in the route's path is from it."""
+    if get_origin(parameter.annotation) is not Annotated:
+        if parameter.name == "data":
+            return parameter.replace(annotation=JSONBody[parameter.annotation])
+        if f"{{{parameter.name}:" in path:
+            return parameter.replace(annotation=FromPath[parameter.annotation])
+    return parameter
+
+
+def _bind(handler: Handler, route: Route, path: str) -> Handler:
     """What Litestar sees of `handler`: the same arguments without `uow`, with the request; running it goes through the
     exchange.
     """
     signature = inspect.signature(handler)
     wants_uow = "uow" in signature.parameters
     wants_request = "request" in signature.parameters
-    parameters = [p for name, p in signature.parameters.items() if name != "uow"]
+    parameters = [_marked(p, path) for name, p in signature.parameters.items() if name != "uow"]
     if not wants_request:
         parameters.append(
             inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request[Any, Any, Any])
@@ -171,6 +198,7 @@ def _route(
     max_body: int | None,
     media_type: str | None,
     deprecated: bool,
+    also: Mapping[int, str] | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     if (permission is None) == (not public):
         raise TypeError("a route declares either permission=… or public=True")
@@ -195,10 +223,10 @@ def _route(
             http_method=method,
             status_code=status,
             opt={"route": route},
-            responses=_problem_responses(errors) or None,
+            responses=(_problem_responses(errors) | _also_responses(also, handler)) or None,
             deprecated=deprecated,
             **limits,
-        )(_bind(handler, route))
+        )(_bind(handler, route, path))
 
     return decorate
 
@@ -236,17 +264,19 @@ def post(
     max_body: int | None = None,
     media_type: str | None = None,
     deprecated: bool = False,
+    also: Mapping[int, str] | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A write in one transaction.
 
     `idempotency="required"` refuses a request without `Idempotency-Key` (routes that move money). `external=True`:
     the handler calls out and takes a `SteppedUnitOfWork`. `guessable=True`: log-in and the like, limited strictly.
-    `max_body` in bytes.
+    `max_body` in bytes. `also` documents further statuses, with what each means, that the handler may give the same
+    body with: `return Response(order, status_code=202)`.
     """
     return _route(
         "POST", path, permission=permission, public=public, idempotency=idempotency, external=external,
         isolation=isolation, status=status, guessable=guessable, errors=errors, max_body=max_body,
-        media_type=media_type, deprecated=deprecated,
+        media_type=media_type, deprecated=deprecated, also=also,
     )  # fmt: skip
 
 

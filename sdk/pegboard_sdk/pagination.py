@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from pegboard_sdk.errors import InvalidCursor
 
@@ -16,11 +16,11 @@ MAX_PAGE = 100
 
 T = TypeVar("T")
 
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many items at most.")]
 """A handler's `limit: Limit = 20` parameter."""
 
 Cursor = Annotated[
-    str | None, Parameter(query="cursor", max_length=1024, description="The `next_cursor` of the page before.")
+    str | None, QueryParameter(name="cursor", max_length=1024, description="The `next_cursor` of the page before.")
 ]
 """A handler's `cursor: Cursor = None` parameter."""
 

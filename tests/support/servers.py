@@ -43,7 +43,7 @@ def make_config(
     path = folder / "plugins.toml"
     if not path.exists():
         tables = [f"[plugins.{name}]\nenabled = {str(name in plugins).lower()}\n" for name in BUILT_IN]
-        path.write_text("[pegboard]\nstrict = true\n\n" + "\n".join(tables))
+        path.write_text("[pegboard]\nstrict = false\n\n" + "\n".join(tables))
     return load_config(
         path,
         {

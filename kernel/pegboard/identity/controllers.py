@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthorized, Unavailable
 from pegboard_sdk.http import Controller, Response, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
@@ -33,7 +33,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 """Tokens must not stay in a cache (RFC 6749, 5.1)."""
 
 EmailFilter = Annotated[
-    str | None, Parameter(query="email", max_length=EMAIL_MAX, description="Only the account with this address.")
+    str | None, QueryParameter(name="email", max_length=EMAIL_MAX, description="Only the account with this address.")
 ]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Method
 from pegboard_sdk.http import Route
@@ -37,7 +38,8 @@ def openapi_config() -> OpenAPIConfig:
                 )
             }
         ),
-        enabled_endpoints=set(),
+        # Litestar wants a page of its own; the gate answers 404 there. Ours is /openapi.json, with what is added below.
+        render_plugins=[JsonRenderPlugin()],
     )
 
 

@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
 from pegboard_sdk import UnitOfWork
-from pegboard_sdk.http import Controller, delete, get, post, put
+from pegboard_sdk.http import Controller, FromPath, FromQuery, QueryParameter, delete, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 from pegboard_sdk.services import AuditEntryView, AuditLog, AuditOutcome
 
@@ -33,7 +32,7 @@ from pegboard_governance.service import ConsentService, PurposeService
 __all__ = ("AuditController", "ConsentController", "PurposeController", "SubjectController")
 
 PurposeFilter = Annotated[
-    str | None, Parameter(query="purpose", max_length=64, description="Only changes of this purpose.")
+    str | None, QueryParameter(name="purpose", max_length=64, description="Only changes of this purpose.")
 ]
 
 
@@ -102,14 +101,14 @@ class SubjectController(Controller):
     path = "/accounts/{account_id:uuid}/consents"
 
     @get(permission=CONSENT_READ_ANY)
-    async def list_account_consents(self, account_id: UUID, uow: UnitOfWork) -> list[Consent]:
+    async def list_account_consents(self, account_id: FromPath[UUID], uow: UnitOfWork) -> list[Consent]:
         """Where an account stands. Nothing for an account that never decided."""
         return await ConsentService(uow).states(account_id)
 
     @get("/history", permission=CONSENT_READ_ANY)
     async def list_account_consent_history(
         self,
-        account_id: UUID,
+        account_id: FromPath[UUID],
         uow: UnitOfWork,
         purpose: PurposeFilter = None,
         limit: Limit = 20,
@@ -128,18 +127,18 @@ class AuditController(Controller):
     async def search_audit(
         self,
         uow: UnitOfWork,
-        actor: Annotated[UUID | None, Parameter(query="actor", description="The account that acted.")] = None,
+        actor: Annotated[UUID | None, QueryParameter(name="actor", description="The account that acted.")] = None,
         action: Annotated[
-            str | None, Parameter(query="action", max_length=200, description="The permission that was used.")
+            str | None, QueryParameter(name="action", max_length=200, description="The permission that was used.")
         ] = None,
-        object_type: Annotated[str | None, Parameter(query="object_type", max_length=100)] = None,
-        object_id: Annotated[str | None, Parameter(query="object_id", max_length=200)] = None,
-        outcome: AuditOutcome | None = None,
+        object_type: Annotated[str | None, QueryParameter(name="object_type", max_length=100)] = None,
+        object_id: Annotated[str | None, QueryParameter(name="object_id", max_length=200)] = None,
+        outcome: FromQuery[AuditOutcome | None] = None,
         since: Annotated[
-            datetime | None, Parameter(query="since", description="From this time on, with a zone.")
+            datetime | None, QueryParameter(name="since", description="From this time on, with a zone.")
         ] = None,
         until: Annotated[
-            datetime | None, Parameter(query="until", description="Before this time, with a zone.")
+            datetime | None, QueryParameter(name="until", description="Before this time, with a zone.")
         ] = None,
         limit: Limit = 20,
         cursor: Cursor = None,
