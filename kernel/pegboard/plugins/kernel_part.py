@@ -6,15 +6,17 @@ from pegboard_sdk.manifest import Manifest
 from pegboard import __version__
 from pegboard.audit.search import SERVICES
 from pegboard.identity import permissions as identity
-from pegboard.identity.controllers import CONTROLLERS
+from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
 from pegboard.identity.jobs import JOBS, SCHEDULES
+from pegboard.jobs import permissions as jobs
+from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.registry import LoadedPlugin
 from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (identity, plugins, web)
+_AREAS = (identity, jobs, plugins, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -30,7 +32,7 @@ def kernel_plugin() -> LoadedPlugin:
             permissions={permission.name: permission.summary for permission in permissions},
         ),
         distribution=f"pegboard {__version__}",
-        controllers=CONTROLLERS,
+        controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS),
         jobs=JOBS,
         schedules=SCHEDULES,
         services=SERVICES,
