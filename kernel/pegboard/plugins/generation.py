@@ -29,6 +29,7 @@ from pegboard.plugins.registry import LoadedPlugin, Registry
 __all__ = ("BuildError", "Generation", "GenerationHolder", "StartupError")
 
 A = TypeVar("A", bound=Litestar | None)
+Without = Callable[[Mapping[str, str]], Registry]
 
 log = structlog.get_logger(__name__)
 
@@ -186,40 +187,34 @@ class GenerationHolder(Generic[A]):
             raise RuntimeError("no generation is running yet: await start() first")
         return self._current
 
-    async def start(
-        self, registry: Registry, *, without: Callable[[Mapping[str, str]], Registry] | None = None
-    ) -> Generation[A]:
-        """Build and run the first generation.
+    async def start(self, registry: Registry, *, without: Without | None = None) -> Generation[A]:
+        """Build and run the first generation. `without` and errors: see `prepare`."""
+        generation = await self.prepare(registry, without=without)
+        self.activate(generation)
+        return generation
 
-        A plugin that breaks the build or its own start-up is left out: `without` gives the registry without the plugins
-        that it is told of (name → reason); it runs in a thread. Where there is no `without`, or the fault is not a
-        plugin's, the error is the caller's.
-
-        Raises:
-            StartupError, BuildError: see above.
-        """
-        failed: dict[str, str] = {}
-        while True:
-            try:
-                generation = await self.prepare(registry)
-            except (StartupError, BuildError) as error:
-                found = {error.plugin: error.reason} if isinstance(error, StartupError) else error.failed
-                if without is None or not found.keys() - failed.keys():
-                    raise
-                failed.update(found)
-                log.error("plugins.left_out", plugins=found)
-                registry = await asyncio.to_thread(without, failed)
-            else:
-                self.activate(generation)
-                return generation
-
-    async def prepare(self, registry: Registry) -> Generation[A]:
+    async def prepare(self, registry: Registry, *, without: Without | None = None) -> Generation[A]:
         """Build the next generation beside the running one and enter its lifespan. It takes no requests yet.
+
+        A plugin that breaks the build or its own start-up is left out where `without` is given: it gives the registry
+        without the plugins that it is told of (name → reason), and runs in a thread.
 
         Raises:
             BuildError: the application could not be built.
             StartupError: a plugin's `on_startup` failed.
         """
+        failed: dict[str, str] = {}
+        while True:
+            try:
+                return await self._prepare(registry)
+            except (StartupError, BuildError) as error:
+                found = {error.plugin: error.reason} if isinstance(error, StartupError) else error.failed
+                if without is None or not found.keys() - failed.keys():
+                    raise
+                failed.update(found)
+                registry = await asyncio.to_thread(without, failed)
+
+    async def _prepare(self, registry: Registry) -> Generation[A]:
         began = time.perf_counter()
         app = await asyncio.to_thread(self._build_guarded, registry)
         self._numbers += 1

@@ -88,7 +88,7 @@ def _unavailable(config: Config, found: Discovery, failed: Mapping[str, str]) ->
     for name in installed | config.plugins.keys():
         entry = config.plugins.get(name)
         if entry is None or not entry.enabled:
-            how = "plugins.toml does not turn it on" if entry is None else "it is disabled in plugins.toml"
+            how = "it is installed and nobody turned it on" if entry is None else "it is turned off"
             reasons[name] = f"{how}; {found.broken[name]}" if name in found.broken else how
         elif name not in installed:
             near = get_close_matches(name, sorted(installed), n=1)

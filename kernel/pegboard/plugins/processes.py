@@ -1,12 +1,23 @@
 """The platform's processes as PostgreSQL sees them: who is alive, and how far each is with the wanted revision."""
 
+import socket
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-__all__ = ("Process", "heartbeat", "live_processes", "register", "remove", "report_active", "report_ready")
+__all__ = (
+    "Process",
+    "heartbeat",
+    "live_processes",
+    "node_name",
+    "register",
+    "remove",
+    "report_active",
+    "report_ready",
+    "too_late",
+)
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +36,11 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     conflict: str | None
     heartbeat_at: datetime
     created_at: datetime
+
+
+def node_name() -> str:
+    """What this machine is called."""
+    return socket.gethostname()
 
 
 async def register(connection: Any, process: UUID, kind: str, node: str, pid: int) -> None:
@@ -60,6 +76,18 @@ async def report_active(connection: Any, process: UUID, number: int) -> None:
         process,
         number,
     )
+
+
+async def too_late(connection: Any, number: int, seconds: float) -> list[str]:
+    """Live processes that had `seconds` to get ready for the revision since its migrations ran, and are not."""
+    rows = await connection.fetch(
+        "SELECT p.kind, p.pid, p.node FROM kernel_live_processes p, kernel_plugin_revisions r"
+        " WHERE r.number = $1 AND r.migrated_at < now() - make_interval(secs => $2)"
+        "   AND p.ready_revision IS DISTINCT FROM $1 ORDER BY p.created_at, p.id",
+        number,
+        seconds,
+    )
+    return [f"{row['kind']} {row['pid']} on {row['node']}" for row in rows]
 
 
 async def remove(connection: Any, process: UUID) -> None:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from pegboard.database.pool import Database
+
 __all__ = (
     "CHANNEL",
     "Origin",
@@ -23,10 +25,12 @@ __all__ = (
     "latest_revision",
     "lock",
     "mark_migrated",
+    "notify",
     "propose",
     "record_file",
     "recorded_file",
     "revision",
+    "wanted_revision",
 )
 
 CHANNEL = "pegboard_plugins"
@@ -66,6 +70,15 @@ async def latest_revision(connection: Any) -> Revision | None:
 async def active_revision(connection: Any) -> Revision | None:
     """The one that runs; None on a platform that never started."""
     return _one(await connection.fetchrow("SELECT * FROM kernel_plugin_revisions WHERE state = 'active'"))
+
+
+async def wanted_revision(connection: Any) -> Revision | None:
+    """The one that shall run: in preparation, else active."""
+    return _one(
+        await connection.fetchrow(
+            "SELECT * FROM kernel_plugin_revisions WHERE state IN ('preparing', 'active') ORDER BY number DESC LIMIT 1"
+        )
+    )
 
 
 async def revision(connection: Any, number: int) -> Revision | None:
@@ -183,6 +196,14 @@ async def is_known_file(connection: Any, file_hash: str) -> bool:
         " OR EXISTS (SELECT FROM kernel_plugin_files WHERE hash = $1)",
         file_hash,
     )
+
+
+async def notify(database: Database) -> None:
+    """Tell all processes to look.
+
+    After the commit: inside a transaction it would hold up the server's other commits.
+    """
+    await database.system.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def _retire_active(connection: Any) -> None:
