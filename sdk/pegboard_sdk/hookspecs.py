@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pegboard_sdk.events import Event, EventHandler
     from pegboard_sdk.health import HealthCheck
     from pegboard_sdk.jobs import ExternalJob, Job, Schedule
-    from pegboard_sdk.payments import PaymentProvider
+    from pegboard_sdk.payments import PaymentProvider, TenantPaymentProvider
     from pegboard_sdk.services import Service
     from pegboard_sdk.taxonomies import Taxonomy
 
@@ -119,7 +119,7 @@ def taxonomies(context: PluginContext) -> "Sequence[Taxonomy]":  # type: ignore[
 
 
 @hookspec
-def payment_providers(context: PluginContext) -> "Sequence[PaymentProvider]":  # type: ignore[empty-body]
+def payment_providers(context: PluginContext) -> "Sequence[PaymentProvider | TenantPaymentProvider]":  # type: ignore[empty-body]
     """Ways to take money; finance uses them."""
 
 

@@ -1,12 +1,13 @@
 """Payment providers: what finance needs from whoever moves real money (hook `payment_providers`)."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from pegboard_sdk.money import Money
+from pegboard_sdk.work import SteppedUnitOfWork
 
-__all__ = ("Charge", "ChargeRequest", "PaymentProvider", "PaymentUnknown")
+__all__ = ("Charge", "ChargeRequest", "PaymentProvider", "PaymentUnknown", "TenantPaymentProvider")
 
 
 class PaymentUnknown(Exception):
@@ -66,4 +67,21 @@ class PaymentProvider(Protocol):
         Raises:
             PaymentUnknown: it is not known whether the money went back.
         """
+        ...
+
+
+@runtime_checkable
+class TenantPaymentProvider(Protocol):
+    """A provider that differs by tenant: its key is in the tenant's vault, or it keeps rows of its own.
+
+    The hook may return one in place of a `PaymentProvider`; it is bound before each use.
+    """
+
+    @property
+    def name(self) -> str:
+        """snake_case; what a request names it by."""
+        ...
+
+    def bind(self, uow: SteppedUnitOfWork) -> PaymentProvider:
+        """The provider for the tenant of `uow`. It opens steps of its own, and none while it calls out."""
         ...
