@@ -48,7 +48,7 @@ def test_the_tree_check_lets_ordinary_text_through(tmp_path: Path):
     "text",
     [
         "key = 'AKIA" + "Q3EGRD7ZXKJ4HTLM'",
-        "token = 'ghp_" + "a1B2c3D4e5F6" * 3 + "'",
+        "token = 'ghp_" + "ab" * 18 + "'",
         "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA1mBx0QyfLhX8",
         "password = 'Xk93" + "fjq02hunter'",
     ],
