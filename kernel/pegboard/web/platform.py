@@ -1,14 +1,13 @@
 """What an API process runs: the runtime, and the generations that answer requests."""
 
-import asyncio
 from typing import Any
 
 from litestar import Litestar
 
 from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation, GenerationHolder
-from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import Registry
+from pegboard.plugins.watcher import RegistryWatcher
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
 from pegboard.web.app import build
@@ -25,6 +24,7 @@ class Platform:
         self.addresses = Addresses(config.http.trusted_proxies)
         self._runtime: Runtime | None = None
         self._limiter: RateLimiter | None = None
+        self._watcher: RegistryWatcher | None = None
         self.holder: GenerationHolder[Litestar] = GenerationHolder(self._build, on_swap=self._swapped)
 
     @property
@@ -50,20 +50,22 @@ class Platform:
         return self._limiter
 
     async def start(self) -> None:
-        """Connect, load the plugins and run the first generation."""
+        """Connect, run the first generation, and keep to the plugins that are wanted from then on."""
         self._runtime = await Runtime.open(self.config)
         try:
             self._limiter = RateLimiter(self._runtime.redis)
             await self._runtime.start()
             self._limiter.start()
-            registry = await asyncio.to_thread(load_plugins, self.config)
-            await self.holder.start(registry, without=lambda failed: load_plugins(self.config, failed=failed))
+            self._watcher = RegistryWatcher(self._runtime, "api", holder=self.holder)
+            await self._watcher.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Finish what runs, then close everything; a platform that stopped half-way through its start too."""
+        if self._watcher is not None:
+            await self._watcher.stop()
         await self.holder.close()
         if self._limiter is not None:
             await self._limiter.stop()

@@ -97,11 +97,11 @@ def test_a_circle_is_named_from_the_plugin_that_is_skipped() -> None:
 
 def test_the_reason_names_the_whole_chain() -> None:
     edges = {"invoices": {"orders"}, "orders": {"stock"}}
-    order = resolve(manifests(edges), {"stock": "it is disabled in plugins.toml"}, sdk_version=SDK)
+    order = resolve(manifests(edges), {"stock": "it is turned off"}, sdk_version=SDK)
 
     assert order.names == ()
     assert order.skipped["invoices"] == (
-        "it requires orders >=1, which is off: it requires stock >=1, which is off: it is disabled in plugins.toml"
+        "it requires orders >=1, which is off: it requires stock >=1, which is off: it is turned off"
     )
 
 
