@@ -7,13 +7,14 @@ from uuid import UUID
 import msgspec
 from pegboard_sdk.access import Principal
 from pegboard_sdk.ids import new_id
+from pegboard_sdk.services import AuditOutcome
 from pegboard_sdk.settings import Secret
 
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
     from pegboard.work import Work
 
-__all__ = ("insert_entry", "record_refusal")
+__all__ = ("insert_entry", "record_refusal", "write_entry")
 
 _INSERT = """
 INSERT INTO kernel_audit_entries
@@ -35,25 +36,18 @@ async def insert_entry(
 ) -> None:
     """Write that `action` was done, in the transaction of `work`: it is on record if and only if it happened.
 
-    `actor` is the work's principal unless given: whoever logs in becomes somebody on the way.
-    `before` and `after` hold the changed fields only, never secrets (a `Secret` in them is written as `***`).
+    `actor` is the work's principal unless given: whoever logs in becomes somebody on the way. `before` and `after` hold
+    the changed fields only, never secrets (a `Secret` in them is written as `***`).
     """
-    principal = actor or work.principal
-    await work.execute(
-        _INSERT,
-        new_id(),
-        principal.tenant_id,
-        principal.kind,
-        principal.account_id,
-        principal.session_id,
+    await write_entry(
+        work,
+        actor or work.principal,
         action,
-        object_type,
-        _text(object_id),
-        _json(before),
-        _json(after),
-        "success",
-        None,
-        work.request_id,
+        object_type=object_type,
+        object_id=object_id,
+        before=before,
+        after=after,
+        request_id=work.request_id,
     )
 
 
@@ -74,26 +68,48 @@ async def record_refusal(
     short text without secrets or personal data.
     """
     async with runtime.database.transaction(principal.tenant_id) as connection:
-        await connection.execute(
-            _INSERT,
-            new_id(),
-            principal.tenant_id,
-            principal.kind,
-            principal.account_id,
-            principal.session_id,
+        await write_entry(
+            connection,
+            principal,
             action,
-            object_type,
-            _text(object_id),
-            None,
-            None,
-            outcome,
-            reason,
-            request_id,
+            object_type=object_type,
+            object_id=object_id,
+            outcome=outcome,
+            reason=reason,
+            request_id=request_id,
         )
 
 
-def _text(object_id: UUID | str | None) -> str | None:
-    return None if object_id is None else str(object_id)
+async def write_entry(
+    connection: Any,
+    principal: Principal,
+    action: str,
+    *,
+    object_type: str,
+    object_id: UUID | str | None,
+    request_id: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    outcome: AuditOutcome = "success",
+    reason: str | None = None,
+) -> None:
+    """Write an entry over a connection, for where there is no unit of work. `principal` is who acted."""
+    await connection.execute(
+        _INSERT,
+        new_id(),
+        principal.tenant_id,
+        principal.kind,
+        principal.account_id,
+        principal.session_id,
+        action,
+        object_type,
+        None if object_id is None else str(object_id),
+        _json(before),
+        _json(after),
+        outcome,
+        reason,
+        request_id,
+    )
 
 
 def _json(fields: Mapping[str, Any] | None) -> str | None:

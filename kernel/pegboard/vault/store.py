@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from pegboard_sdk.access import Principal
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.settings import Secret
 
+from pegboard.audit.writer import write_entry
 from pegboard.vault.vault import Vault
 
 __all__ = ("SECRET_NAME", "SecretStore", "SecretView", "secret_row")
@@ -33,11 +35,13 @@ class SecretView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretStore:
-    """The vault's rows, over a *system* connection in a transaction."""
+    """The vault's rows, over a *system* connection in a transaction. Changes are audited, in the tenant of `actor`."""
 
-    def __init__(self, connection: Any, vault: Vault) -> None:
+    def __init__(self, connection: Any, vault: Vault, *, actor: Principal, request_id: str) -> None:
         self._connection = connection
         self._vault = vault
+        self._actor = actor
+        self._request_id = request_id
 
     async def set(self, name: str, secret: Secret, *, tenant_id: UUID | None) -> bool:
         """Store or replace a secret; True if it is new. `name` is `<plugin>.<snake_case>`.
@@ -48,7 +52,7 @@ class SecretStore:
         if not SECRET_NAME.fullmatch(name):
             raise ValueError(f"not a secret's name: {name!r}; it is <plugin>.<snake_case>, such as integrations.github")
         envelope = self._vault.encrypt(secret.reveal().encode(), associated_data=secret_row(tenant_id, name))
-        return await self._connection.fetchval(
+        new = await self._connection.fetchval(
             """
             INSERT INTO kernel_secrets (id, tenant_id, name, key_id, envelope) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (tenant_id, name) DO UPDATE SET key_id = excluded.key_id, envelope = excluded.envelope
@@ -60,13 +64,18 @@ class SecretStore:
             self._vault.key_id,
             envelope,
         )
+        await self._audit("kernel:secret.set", name, tenant_id)
+        return new
 
     async def remove(self, name: str, *, tenant_id: UUID | None) -> bool:
         """Remove a secret; False if there was none."""
         tag = await self._connection.execute(
             "DELETE FROM kernel_secrets WHERE name = $1 AND tenant_id IS NOT DISTINCT FROM $2", name, tenant_id
         )
-        return tag == "DELETE 1"
+        if tag != "DELETE 1":
+            return False
+        await self._audit("kernel:secret.remove", name, tenant_id)
+        return True
 
     async def list(self, *, tenant_id: UUID | None) -> list[SecretView]:
         """The secrets of a tenant (None: the platform's), by name."""
@@ -102,3 +111,14 @@ class SecretStore:
                 self._vault.rotate(row["envelope"], associated_data=bound),
             )
         return len(rows)
+
+    async def _audit(self, action: str, name: str, tenant_id: UUID | None) -> None:
+        await write_entry(
+            self._connection,
+            self._actor,
+            action,
+            object_type="secret",
+            object_id=name,
+            after={"tenant_id": tenant_id},
+            request_id=self._request_id,
+        )

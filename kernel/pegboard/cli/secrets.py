@@ -1,0 +1,130 @@
+"""`pegboard secrets`: set, list and remove secrets of the vault."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import click
+import msgspec
+from pegboard_sdk.access import Principal
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.settings import Secret
+
+from pegboard.cli import CommandError, CommandLine
+from pegboard.cli._platform import json_option, open_runtime, operator_of, run
+from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.vault.store import SecretStore, SecretView
+
+__all__ = ("command",)
+
+tenant_option = click.option(
+    "--tenant", metavar="SLUG", help="One marketplace's secret. Default: the platform's, which all of them may use."
+)
+
+
+@click.group("secrets")
+def command() -> None:
+    """Set, list and remove secrets of the vault. A plugin's README names those that it reads.
+
+    \b
+    Example:
+      pegboard secrets set integrations.github < key.txt
+    """
+
+
+@command.command("set")
+@click.argument("name")
+@tenant_option
+@json_option
+@click.pass_obj
+def set_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool) -> None:
+    """Set a secret. It is asked for, or read from standard input where that is no terminal; never an argument.
+
+    One line break at the end of the input is left out.
+
+    \b
+    Example:
+      pegboard secrets set ai_providers.openai_key
+    """
+    secret = _read_secret(name)
+    new = run(_set(cli, name, secret, tenant))
+    _say({"name": name, "new": new}, f"{name}: {'set' if new else 'replaced'}", as_json)
+
+
+@command.command("list")
+@tenant_option
+@json_option
+@click.pass_obj
+def list_secrets(cli: CommandLine, tenant: str | None, as_json: bool) -> None:
+    """List secrets by name, without their texts.
+
+    \b
+    Example:
+      pegboard secrets list --json
+    """
+    secrets = run(_list(cli, tenant))
+    if as_json:
+        click.echo(msgspec.json.encode({"secrets": secrets}))
+        return
+    for secret in secrets:
+        click.echo(f"{secret.name} {secret.updated_at:%Y-%m-%d %H:%M:%S} key {secret.key_id}")
+    if not secrets:
+        click.echo("no secrets")
+
+
+@command.command("remove")
+@click.argument("name")
+@tenant_option
+@json_option
+@click.pass_obj
+def remove_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool) -> None:
+    """Remove a secret; exit status 2 where there is none.
+
+    \b
+    Example:
+      pegboard secrets remove integrations.github
+    """
+    if not run(_remove(cli, name, tenant)):
+        raise CommandError(f"there is no secret {name}: see `pegboard secrets list`")
+    _say({"name": name, "removed": True}, f"{name}: removed", as_json)
+
+
+@asynccontextmanager
+async def _store(cli: CommandLine, tenant: str | None) -> AsyncIterator[tuple[SecretStore, UUID | None]]:
+    """The vault's rows and whose they are. What concerns the platform is audited in the default tenant."""
+    async with open_runtime(cli) as runtime:
+        owner = None if tenant is None else (await operator_of(runtime, tenant)).tenant_id
+        actor = Principal(kind="system", tenant_id=owner or DEFAULT_TENANT)
+        async with runtime.database.system_transaction() as connection:
+            yield SecretStore(connection, runtime.vault, actor=actor, request_id=new_id().hex), owner
+
+
+async def _set(cli: CommandLine, name: str, secret: Secret, tenant: str | None) -> bool:
+    async with _store(cli, tenant) as (store, owner):
+        return await store.set(name, secret, tenant_id=owner)
+
+
+async def _list(cli: CommandLine, tenant: str | None) -> list[SecretView]:
+    async with _store(cli, tenant) as (store, owner):
+        return await store.list(tenant_id=owner)
+
+
+async def _remove(cli: CommandLine, name: str, tenant: str | None) -> bool:
+    async with _store(cli, tenant) as (store, owner):
+        return await store.remove(name, tenant_id=owner)
+
+
+def _read_secret(name: str) -> Secret:
+    if sys.stdin.isatty():
+        text = click.prompt(name, hide_input=True)
+    else:
+        text = sys.stdin.read()
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise CommandError("no secret came on standard input: pipe one in, such as `… < key.txt`")
+    return Secret(text)
+
+
+def _say(fields: dict[str, object], line: str, as_json: bool) -> None:
+    click.echo(msgspec.json.encode(fields) if as_json else line)
