@@ -4,12 +4,15 @@
 #   VENV=.venv          where the virtual environment is
 #   ARGS="…"            more arguments for `make up` and `make test`
 #   ONLY=a,b            which benchmarks `make bench` runs
-#   URL=…  AI_URL=…     a running platform and a language model for `make demo`
+#   URL=…  AI_URL=…     a running platform and a language model for `make demo`, instead of its own
+#   PEGBOARD=…          the command that `make demo` starts the platform with
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+PEGBOARD ?= $(BIN)/pegboard
+DIST ?= dist
 JOBS ?= 2
 ARGS ?=
 
@@ -17,7 +20,7 @@ ARGS ?=
 FILES = git ls-files -z --cached --others --exclude-standard
 
 .DEFAULT_GOAL := help
-.PHONY: help runtime dev up install test check lint types imports manifests drift secret-scan locks tree \
+.PHONY: help runtime dev model up install test check lint types imports manifests drift secret-scan locks tree \
 	bench demo docs lock audit wheel clean
 
 help: ## Show this list
@@ -72,6 +75,14 @@ tree: dev
 bench: dev ## Measure; ONLY=read_ratio,job_ratio picks
 	@exec "$(BIN)/python" -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)")
 
+# The language model has an environment of its own: its packages ask for others that nothing here wants.
+model:
+	@test -n "$(AI_URL)" || "$(PYTHON)" tests/tools/environment.py "$(VENV)-demo" demo
+
+demo: runtime model ## Play one whole marketplace transaction over HTTP and check every step
+	@exec env URL="$(URL)" AI_URL="$(AI_URL)" PEGBOARD="$(PEGBOARD)" MODEL_PYTHON="$(VENV)-demo/bin/python" \
+		"$(BIN)/python" -m tests.e2e.demo
+
 docs: dev ## Write docs/reference anew
 	"$(BIN)/pegboard" docs build
 
@@ -82,13 +93,14 @@ lock: dev ## Resolve the locks anew; UPGRADE=1 takes the newest releases that py
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group build --constraints requirements-dev.lock --output-file requirements-build.lock
+	$(COMPILE) --group demo --no-deps --output-file requirements-demo.lock
 
 audit: dev ## Ask the vulnerability databases about the locks; needs the network
 	"$(BIN)/pip-audit" --require-hashes --disable-pip --requirement requirements.lock
 	"$(BIN)/pip-audit" --require-hashes --disable-pip --requirement requirements-dev.lock
 
 wheel: dev ## Build the wheel into dist/
-	@exec "$(BIN)/python" -m build --wheel --no-isolation --outdir dist
+	@exec "$(BIN)/python" -m build --wheel --no-isolation --outdir "$(DIST)"
 
 clean: ## Remove what building and testing left; keeps .venv and var
 	rm -rf dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -99,6 +99,12 @@ def main() -> int:
     locks = {name: read_lock(ROOT / name, mistakes) for name in wanted}
     for name, direct in wanted.items():
         mistakes.extend(check(name, [requirement for requirement in direct if applies(requirement)], locks[name]))
+    demo = read_lock(ROOT / "requirements-demo.lock", mistakes)
+    for requirement in groups(project, "demo"):
+        locked = demo.pop(canonicalize_name(requirement.name), None)
+        if locked is None or not requirement.specifier.contains(next(iter(locked.specifier)).version):
+            mistakes.append(f"requirements-demo.lock: {requirement} is not locked")
+    mistakes.extend(f"requirements-demo.lock: nothing needs {name}" for name in demo)
     everything = locks["requirements-dev.lock"]
     for name in ("requirements.lock", "requirements-build.lock"):
         for key, locked in locks[name].items():

@@ -1,6 +1,7 @@
 """Makes the virtual environment that the Makefile works in, or leaves it alone when it is up to date.
 
     python3 tests/tools/environment.py .venv runtime|dev
+    python3 tests/tools/environment.py .venv-demo demo
 
 Everything comes from the lock files with its hash checked; Pegboard itself is installed editable. This runs with the
 system's Python before anything is installed: it imports only the standard library, and old Pythons can parse it.
@@ -18,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = {
     "runtime": ("requirements.lock", "requirements-build.lock"),
     "dev": ("requirements-dev.lock",),
+    "demo": ("requirements-demo.lock",),
 }
-COVERS = {"runtime": ("runtime",), "dev": ("dev", "runtime")}
+COVERS = {"runtime": ("runtime",), "dev": ("dev", "runtime"), "demo": ("demo",)}
 """What an installation of each kind brings: development's includes the runtime's."""
 
 
@@ -59,14 +61,15 @@ def create(venv: Path) -> None:
 
 
 def install(venv: Path, kind: str) -> None:
-    """The locks, then Pegboard."""
+    """The locks, then Pegboard; the demo's model server is apart from it and comes alone."""
     pip = (str(venv / "bin" / "python"), "-m", "pip", "-qq", "--no-input", "--disable-pip-version-check", "install")
     started = time.monotonic()
     names = " and ".join(LOCKS[kind])
     print(f"pegboard: installing {names}; this takes up to a minute the first time", flush=True)
     files = [argument for name in LOCKS[kind] for argument in ("-r", name)]
     run(*pip, "--require-hashes", "--no-deps", *files)
-    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
+    if kind != "demo":
+        run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     print(f"pegboard: installed in {time.monotonic() - started:.0f} s", flush=True)
 
 
