@@ -19,7 +19,7 @@ from pegboard.embedded.errors import AlreadyRunningError, EmbeddedError, explain
 from pegboard.embedded.locks import FolderLock, LockHeldError
 from pegboard.embedded.logs import open_log, tail
 from pegboard.embedded.placement import Place, Programs, Say, find_place, own_folder, socket_folder
-from pegboard.embedded.process import GuardedProcess
+from pegboard.embedded.process import GuardedProcess, launched
 
 __all__ = ("DATABASE", "SUPERUSER", "EmbeddedPostgres")
 
@@ -90,7 +90,9 @@ class EmbeddedPostgres:
             EmbeddedError: it can't start; the message says why.
         """
         with explained(folder):
-            server = await asyncio.to_thread(cls._launch, folder, durable, say)
+            server = await launched(
+                lambda: cls._launch(folder, durable, say), undo=lambda server: server.stop_and_wait()
+            )
         try:
             await server._ready()
         except BaseException:

@@ -5,14 +5,29 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from pegboard.embedded import guard
 from pegboard.embedded.user import ServerUser
 
-__all__ = ("GuardedProcess",)
+__all__ = ("GuardedProcess", "launched")
+
+T = TypeVar("T")
+
+
+async def launched(launch: Callable[[], T], *, undo: Callable[[T], object]) -> T:
+    """What `launch` gives, called in a thread: starting a process blocks for a while.
+
+    A thread can't be cancelled: when the caller is, `launch` is waited for and undone.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(launch))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        undo(await work)
+        raise
 
 
 class GuardedProcess:
@@ -63,11 +78,6 @@ class GuardedProcess:
             os.close(lifeline_read)
             os.close(status_write)
         self.pid = int(os.read(self._status, 32) or b"0")
-
-    @classmethod
-    async def spawn(cls, command: Sequence[str | Path], **options: object) -> "GuardedProcess":
-        """As the constructor, without blocking the event loop while the guard comes up."""
-        return await asyncio.to_thread(cls, command, **options)  # type: ignore[arg-type]  # passed through
 
     @property
     def guard_pid(self) -> int:

@@ -9,14 +9,11 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-import redis.asyncio
-import redis.exceptions
-
 from pegboard.embedded.errors import AlreadyRunningError, EmbeddedError, explained
 from pegboard.embedded.locks import FolderLock, LockHeldError
 from pegboard.embedded.logs import open_log, tail
 from pegboard.embedded.placement import Place, Programs, Say, find_place, own_folder, socket_folder
-from pegboard.embedded.process import GuardedProcess
+from pegboard.embedded.process import GuardedProcess, launched
 
 __all__ = ("EmbeddedValkey",)
 
@@ -51,7 +48,9 @@ class EmbeddedValkey:
             EmbeddedError: it can't start; the message says why.
         """
         with explained(folder):
-            server = await asyncio.to_thread(cls._launch, folder, durable, say)
+            server = await launched(
+                lambda: cls._launch(folder, durable, say), undo=lambda server: server.stop_and_wait()
+            )
         try:
             await server._ready()
         except BaseException:
@@ -140,22 +139,34 @@ class EmbeddedValkey:
 
     async def _ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        client = redis.asyncio.Redis.from_url(self.url, socket_timeout=10)
-        try:
-            while True:
-                if self.process.returncode is not None:
-                    raise EmbeddedError(f"Valkey ended at its start: {tail(self.folder / 'log')}")
-                try:
-                    await client.ping()  # type: ignore[misc]  # typed as bool or awaitable
-                    return
-                except redis.exceptions.RedisError as error:  # no socket yet, or still loading
-                    if time.monotonic() > deadline:
-                        raise EmbeddedError(
-                            f"Valkey was not ready in {START_TIMEOUT:.0f} s ({error}): {tail(self.folder / 'log')}"
-                        ) from error
-                    await asyncio.sleep(POLL)
-        finally:
-            await client.aclose()
+        while True:
+            if self.process.returncode is not None:
+                raise EmbeddedError(f"Valkey ended at its start: {tail(self.folder / 'log')}")
+            answer = await _ping(self.socket_folder / SOCKET)
+            if answer == b"+PONG":
+                return
+            if time.monotonic() > deadline:
+                said = answer.decode(errors="replace") or "no answer"
+                raise EmbeddedError(
+                    f"Valkey was not ready in {START_TIMEOUT:.0f} s ({said}): {tail(self.folder / 'log')}"
+                )
+            await asyncio.sleep(POLL)
+
+
+async def _ping(socket: Path) -> bytes:
+    """What a PING is answered with; empty where nobody listens yet. (A client library takes longer to import.)"""
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return b""
+    try:
+        writer.write(b"PING\r\n")
+        async with asyncio.timeout(5):
+            return (await reader.readline()).strip()
+    except (OSError, TimeoutError):
+        return b""
+    finally:
+        writer.close()
 
 
 def _programs() -> Programs:

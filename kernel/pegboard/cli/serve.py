@@ -1,0 +1,81 @@
+"""`pegboard serve`: the API's processes."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from pegboard.cli import CommandError, CommandLine
+from pegboard.cli._options import host_option, overridden, port_option
+from pegboard.config.model import HttpConfig
+from pegboard.supervisor.errors import StartError
+from pegboard.supervisor.ports import Address
+from pegboard.supervisor.readiness import supervised
+from pegboard.telemetry.logging import configure_logging
+
+if TYPE_CHECKING:
+    from pegboard.web.entry import Entry
+
+DRAIN = 35
+"""Seconds that requests under way get at the end: more than an open stream, which has 30."""
+LOGGING = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": [], "propagate": True}},
+}
+"""Granian's loggers without handlers of their own: what they say goes the way of all our log lines."""
+
+
+@click.command("serve")
+@host_option
+@port_option
+@click.option("--workers", metavar="N", help="Processes. Default: http.workers, 1.")
+@click.pass_obj
+def command(cli: CommandLine, host: str | None, port: str | None, workers: str | None) -> None:
+    """Serve the API. The databases run elsewhere and are migrated (see `pegboard migrate`).
+
+    SIGTERM and SIGINT stop it: it accepts nothing new, and requests under way get 35 seconds. SIGHUP replaces its
+    processes, one by one.
+
+    \b
+    Example:
+      pegboard serve --host 0.0.0.0 --workers 2
+    """
+    config, variables = overridden(cli, HTTP__HOST=host, HTTP__PORT=port, HTTP__WORKERS=workers)
+    configure_logging(config.log)
+    os.environ.update(variables, PEGBOARD_CONFIG=config.path)
+    if supervised():
+        _serve(config.http, config.http.host, config.http.port)
+        return
+    try:
+        address = Address(config.http.host, config.http.port)
+    except StartError as error:
+        raise CommandError(str(error)) from error
+    _serve(config.http, address.ip, address.port)
+
+
+def _serve(http: HttpConfig, ip: str, port: int) -> None:
+    """Run granian until it is told to stop. Its workers make the application, each its own."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    Server(
+        "pegboard.web.asgi:create",
+        address=ip,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=http.workers,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=LOGGING,
+        respawn_failed_workers=True,
+        workers_kill_timeout=max(DRAIN, int(http.request_timeout) + 5),
+    ).serve(target_loader=_application, wrap_loader=False)
+
+
+def _application() -> "Entry":
+    from pegboard.web.asgi import create
+
+    return create()

@@ -1,0 +1,141 @@
+"""One of the platform's processes: started, watched, started again when it ends, and stopped."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+
+from pegboard.embedded.process import GuardedProcess, launched
+from pegboard.supervisor.errors import StartError
+from pegboard.supervisor.readiness import READY_FD, ReadyPipe
+
+__all__ = ("Child",)
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+CALM = 60.0
+"""Seconds after which a process counts as started well, and the next delay is the first again."""
+START_ATTEMPTS = 3
+START_TIMEOUT = 90.0
+log = structlog.get_logger("pegboard.supervisor")
+
+
+class Child:
+    """A `pegboard` command that is kept running. Its output is ours.
+
+    `grace` is how long it may take to stop, in seconds. `probe` waits until it works; without one, the child's own line
+    on its pipe counts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        grace: float,
+        probe: Callable[[], Awaitable[None]] | None = None,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self._command = [sys.executable, "-P", "-m", "pegboard", *arguments]
+        self._env = dict(env)
+        self._grace = grace
+        self._probe = probe
+        self._on_start = on_start
+        self._process: GuardedProcess | None = None
+        self._ready = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failed_starts = 0
+        self._status = 0
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start it, wait until it is ready, and keep it running from then on.
+
+        Raises:
+            StartError: it ended several times before it was ready, or was not ready in time.
+        """
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+        ready = asyncio.create_task(self._ready.wait())
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await asyncio.wait({ready, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise StartError(f"{self.name} was not ready in {START_TIMEOUT:.0f} s: see its log above.") from None
+        finally:
+            ready.cancel()
+        if not self._ready.is_set():
+            await self._keeper
+            times = f"{self._failed_starts} times at its start (status {self._status})"
+            raise StartError(f"{self.name} ended {times}: see its log above.")
+
+    async def stop(self) -> None:
+        """Ask it to stop, and wait until it has: it finishes what it does, within its grace."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.request_stop()
+        if self._keeper is not None:
+            await self._keeper
+
+    def kill(self) -> None:
+        """End it now."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.kill()
+
+    async def _keep(self) -> None:
+        delay = FIRST_DELAY
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            was_ready = await self._run()
+            if self._stopping.is_set():
+                return
+            if not self._ready.is_set():
+                self._failed_starts += 1
+                if self._failed_starts == START_ATTEMPTS:
+                    return
+            if was_ready and time.monotonic() - began > CALM:
+                delay = FIRST_DELAY
+            log.error("process.ended", process=self.name, status=self._status, restart_in=delay)
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            except TimeoutError:
+                delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _run(self) -> bool:
+        """Run it once, to its end; gives whether it was ready in between."""
+        pipe = ReadyPipe()
+        watch: asyncio.Task[None] | None = None
+        try:
+            self._process = process = await launched(lambda: self._launch(pipe), undo=GuardedProcess.stop_and_wait)
+            if self._stopping.is_set():
+                process.request_stop()
+            self._on_start()
+            watch = asyncio.create_task(self._watch(pipe))
+            self._status = await process.wait()
+            return watch.done() and not watch.cancelled() and watch.exception() is None
+        finally:
+            if watch is not None:
+                watch.cancel()
+            pipe.close()
+
+    def _launch(self, pipe: ReadyPipe) -> GuardedProcess:
+        return GuardedProcess(
+            self._command,
+            env={**self._env, READY_FD: str(pipe.write_end)},
+            grace=self._grace,
+            pass_fds=(pipe.write_end,),
+        )
+
+    async def _watch(self, pipe: ReadyPipe) -> None:
+        await (self._probe() if self._probe is not None else pipe.wait())
+        self._ready.set()

@@ -1,0 +1,76 @@
+"""What has to be done to the database before the processes start; run by `pegboard up` as a process of its own.
+
+Plugins' code and migrations run here: whatever they do, the supervisor lives on. The outcome is one JSON object on
+standard output, since it may hold the first administrator's password, which must not get into a log.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from pegboard.config.errors import ConfigError
+from pegboard.config.load import load_config
+from pegboard.config.model import Config
+from pegboard.database.migrations import MigrationError
+from pegboard.database.prepare import prepare
+from pegboard.database.roles import DatabaseSetupError
+from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator
+from pegboard.plugins.manager import load_plugins
+from pegboard.runtime import Runtime
+from pegboard.supervisor.outcome import Administrator, Outcome
+from pegboard.taxonomies.seed import seed
+from pegboard.telemetry.logging import configure_logging
+
+__all__ = ("main",)
+
+
+async def run(config: Config) -> Outcome:
+    """Migrate, make the first administrator, seed the taxonomies."""
+    registry = await asyncio.to_thread(load_plugins, config)
+    apps = [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name != "kernel"]
+    report = await prepare(config, apps)
+    skipped: Mapping[str, str] = {plugin.name: plugin.reason for plugin in registry.skipped if plugin.state == "failed"}
+    if report.failed:
+        registry = await asyncio.to_thread(load_plugins, config, failed=report.failed)
+    runtime = await Runtime.open(config, pool_size=1)
+    try:
+        runtime.registry = registry
+        created = await ensure_administrator(runtime)
+        seeded = await seed(runtime.database, registry)
+    finally:
+        await runtime.close()
+    plugins: Sequence[str] = [plugin.name for plugin in registry.plugins if plugin.name != "kernel"]
+    return Outcome(
+        applied=len(report.applied),
+        terms=seeded.added,
+        plugins=plugins,
+        skipped={**skipped, **report.failed},
+        problems=seeded.problems,
+        administrator=_shown(created) if created is not None else None,
+    )
+
+
+def _shown(created: Credentials) -> Administrator:
+    return Administrator(created.email, created.password.reveal() if created.generated else None)
+
+
+def main() -> None:
+    """The process: exit status 0 and an outcome, or 2 and one with `error`."""
+    try:
+        config = load_config()
+        configure_logging(msgspec.structs.replace(config.log, level="warning"))
+        outcome = asyncio.run(run(config))
+    except (BootstrapError, ConfigError, DatabaseSetupError, MigrationError, ValueError) as error:
+        outcome = Outcome(error=str(error))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        outcome = Outcome(error=f"the database can't be used: {error or type(error).__name__}")
+    sys.stdout.buffer.write(msgspec.json.encode(outcome))
+    sys.stdout.flush()
+    sys.exit(2 if outcome.error else 0)
+
+
+if __name__ == "__main__":
+    main()

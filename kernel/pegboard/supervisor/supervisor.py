@@ -1,0 +1,211 @@
+"""`pegboard up`: everything in order, kept running, and stopped in order."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pegboard.config.model import Config
+from pegboard.embedded.process import GuardedProcess, launched
+from pegboard.supervisor.child import Child
+from pegboard.supervisor.errors import StartError
+from pegboard.supervisor.http import wait_until_ready
+from pegboard.supervisor.outcome import Outcome
+from pegboard.supervisor.ports import Address
+from pegboard.supervisor.progress import Progress
+from pegboard.supervisor.runfile import RunFile, remove_runfile, write_runfile
+from pegboard.supervisor.servers import Servers
+from pegboard.supervisor.var import VarFolder
+
+__all__ = ("Supervisor",)
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DRAIN = 40.0
+"""Seconds for the API's last requests: more than a request may take and than an open stream gets."""
+SPARE = 5.0
+"""Seconds on top of what a process gives its own work."""
+
+
+class Supervisor:
+    """One run of the platform on one data folder."""
+
+    def __init__(self, config: Config, progress: Progress) -> None:
+        self._config = config
+        self._progress = progress
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._var: VarFolder | None = None
+        self._address: Address | None = None
+        self._servers: Servers | None = None
+        self._api: list[Child] = []
+        self._workers: list[Child] = []
+
+    async def run(self) -> None:
+        """Start, run until SIGINT, SIGTERM or SIGHUP, and stop. A second signal ends what is still at work.
+
+        Raises:
+            StartError, EmbeddedError: it can't start; what was started is stopped.
+        """
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._signalled)
+        try:
+            start = asyncio.create_task(self._start())
+            stop = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+                await stop
+            else:
+                start.cancel()
+                await asyncio.gather(start, return_exceptions=True)
+        finally:
+            await self._shut_down()
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _signalled(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def _start(self) -> None:
+        self._var = VarFolder(Path(self._config.var))
+        self._address = Address(self._config.http.host, self._config.http.port)
+        key = None if self._config.secrets.master_key else self._var.master_key()
+        self._servers = Servers(self._config, self._progress)
+        await self._servers.start()
+        env = self._environment(self._servers, self._address, key)
+        await self._prepare(env)
+        async with self._progress.step("API, workers and scheduler") as step:
+            self._make_children(env, self._address)
+            await _all(child.start() for child in (*self._api, *self._workers))
+            workers = self._config.jobs.processes
+            step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
+        self._write_runfile()
+        url = self._address.url
+        self._progress.say(f"ready {url} · API docs {url}/docs · Ctrl-C stops")
+
+    def _environment(self, servers: Servers, address: Address, key: Path | None) -> dict[str, str]:
+        """What every process is told: the configuration's file, and what was resolved here."""
+        env = {
+            **os.environ,
+            "PEGBOARD_CONFIG": self._config.path,
+            "PEGBOARD_VAR": self._config.var,
+            "PEGBOARD_DATABASE__URL": servers.database_url,
+            "PEGBOARD_REDIS__URL": servers.redis_url,
+            "PEGBOARD_HTTP__HOST": address.host,
+            "PEGBOARD_HTTP__PORT": str(address.port),
+        }
+        if key is not None:
+            env["PEGBOARD_SECRETS__MASTER_KEY"] = f"file:{key}"
+        return env
+
+    async def _prepare(self, env: dict[str, str]) -> None:
+        async with self._progress.step("Database") as step:
+            outcome = await self._prepared(env)
+            if outcome.error:
+                raise StartError(outcome.error)
+            done = [f"{outcome.applied} migrations run" if outcome.applied else "up to date"]
+            done += [f"{outcome.terms} taxonomy terms added"] if outcome.terms else []
+            step.detail = ", ".join(done)
+        self._progress.say(f"  Plugins: {', '.join(outcome.plugins) or 'none'}")
+        for name, reason in outcome.skipped.items():
+            self._progress.say(f"  ! plugin {name} is skipped: {reason}")
+        for problem in outcome.problems:
+            self._progress.say(f"  ! {problem}")
+        if (administrator := outcome.administrator) is not None:
+            password = administrator.password
+            shown = f"password {password} (shown this once)" if password else "with the configured password"
+            self._progress.say(f"  First administrator: {administrator.email} {shown}")
+
+    async def _prepared(self, env: dict[str, str]) -> Outcome:
+        command = [sys.executable, "-P", "-m", "pegboard.supervisor.prepare"]
+        process = await launched(
+            lambda: GuardedProcess(command, env=env, grace=SPARE, stdout=subprocess.PIPE), undo=GuardedProcess.kill
+        )
+        try:
+            assert process.stdout is not None
+            answer = await asyncio.to_thread(process.stdout.read)
+            status = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        try:
+            return msgspec.json.decode(answer, type=Outcome)
+        except msgspec.MsgspecError:
+            raise StartError(f"preparing the database failed (status {status}): see above.") from None
+
+    def _make_children(self, env: dict[str, str], address: Address) -> None:
+        http, jobs = self._config.http, self._config.jobs
+        host = http.allowed_hosts[0] if http.allowed_hosts else f"{address.host}:{address.port}"
+        serve = ["serve", "--host", address.ip, "--port", str(address.port)]
+
+        def child(name: str, arguments: list[str], **options: Any) -> Child:
+            return Child(name, arguments, env, on_start=self._write_runfile, **options)
+
+        self._api = [
+            child(
+                "api",
+                serve,
+                grace=max(DRAIN, http.request_timeout + SPARE),
+                probe=lambda: wait_until_ready(address.reachable_ip, address.port, host),
+            ),
+            child("scheduler", ["scheduler"], grace=jobs.shutdown_grace + SPARE),
+        ]
+        self._workers = [
+            child(f"worker-{number}", ["worker"], grace=jobs.shutdown_grace + SPARE)
+            for number in range(1, jobs.processes + 1)
+        ]
+
+    def _write_runfile(self) -> None:
+        if self._var is None or self._servers is None or self._address is None:
+            return
+        processes = {child.name: child.pid for child in (*self._api, *self._workers) if child.pid is not None}
+        run = RunFile(
+            pid=os.getpid(),
+            url=self._address.url,
+            database_url=self._servers.database_url,
+            redis_url=self._servers.redis_url,
+            processes={**self._servers.pids, **processes},
+        )
+        write_runfile(self._var.path, run)
+
+    async def _shut_down(self) -> None:
+        """In order: accept nothing new and answer what is under way, finish jobs, then the servers they need."""
+        children = [*self._api, *self._workers]
+        if children:
+            self._progress.say("stopping: finishing requests and jobs; Ctrl-C again ends them")
+        hurry = asyncio.create_task(self._kill_when_hurried(children))
+        try:
+            await _all(child.stop() for child in self._api)
+            await _all(child.stop() for child in self._workers)
+        finally:
+            hurry.cancel()
+            if self._servers is not None:
+                await self._servers.stop()
+            if self._address is not None:
+                self._address.release()
+            if self._var is not None:
+                remove_runfile(self._var.path)
+                self._var.release()
+        if children:
+            self._progress.say("stopped")
+
+    async def _kill_when_hurried(self, children: list[Child]) -> None:
+        await self._hurry.wait()
+        for child in children:
+            child.kill()
+
+
+async def _all(work: Any) -> None:
+    """Wait for all, also when one fails; then raise the first failure."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
