@@ -2,9 +2,8 @@
 
 from typing import Annotated
 
-from litestar.params import Parameter
 from pegboard_sdk.errors import InvalidCursor
-from pegboard_sdk.http import Controller, JsonBytes, get
+from pegboard_sdk.http import Controller, JsonBytes, PathParameter, QueryParameter, get
 from pegboard_sdk.pagination import Cursor, Limit, Page
 from pegboard_sdk.work import UnitOfWork
 
@@ -14,11 +13,11 @@ from pegboard.taxonomies.service import TaxonomyNotFound, TaxonomyService
 
 __all__ = ("TaxonomyController",)
 
-Name = Annotated[str, Parameter(pattern="^[a-z][a-z0-9_]*$", max_length=63, description="The taxonomy's name.")]
+Name = Annotated[str, PathParameter(pattern="^[a-z][a-z0-9_]*$", max_length=63, description="The taxonomy's name.")]
 Prefix = Annotated[
     str,
-    Parameter(
-        query="q",
+    QueryParameter(
+        name="q",
         max_length=100,
         pattern=r"^[^\x00]*$",
         description="What the terms' labels begin with; case and accents don't matter.",
