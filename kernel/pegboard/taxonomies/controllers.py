@@ -11,7 +11,7 @@ from pegboard.taxonomies.permissions import READ
 from pegboard.taxonomies.schemas import Taxonomy, Term
 from pegboard.taxonomies.service import TaxonomyNotFound, TaxonomyService
 
-__all__ = ("TaxonomyController",)
+__all__ = ("CONTROLLERS", "TaxonomyController")
 
 Name = Annotated[str, PathParameter(pattern="^[a-z][a-z0-9_]*$", max_length=63, description="The taxonomy's name.")]
 Prefix = Annotated[
@@ -43,3 +43,6 @@ class TaxonomyController(Controller):
     ) -> JsonBytes[Page[Term]]:
         """List a taxonomy's terms by label: all, or those that begin with `q`."""
         return JsonBytes(await TaxonomyService().list_terms(uow, name, prefix=prefix, limit=limit, cursor=cursor))
+
+
+CONTROLLERS = (TaxonomyController,)

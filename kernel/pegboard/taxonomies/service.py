@@ -5,12 +5,12 @@ from uuid import UUID
 
 from pegboard_sdk.errors import FieldError, InvalidInput, NotFound
 from pegboard_sdk.pagination import decode_cursor
-from pegboard_sdk.services import TermView
+from pegboard_sdk.services import Service, Taxonomies, TermView
 from pegboard_sdk.work import UnitOfWork
 
 from pegboard.taxonomies import repository
 
-__all__ = ("TaxonomyNotFound", "TaxonomyService", "TermUnknown")
+__all__ = ("SERVICES", "TaxonomyNotFound", "TaxonomyService", "TermUnknown")
 
 
 class TaxonomyNotFound(NotFound):
@@ -66,3 +66,6 @@ class TaxonomyService:
                 errors=[FieldError(f"/{place}", f"{slug!r} is not a term of {taxonomy}") for place, slug in unknown],
             )
         return [found[slug] for slug in slugs]
+
+
+SERVICES = (Service(Taxonomies, TaxonomyService()),)
