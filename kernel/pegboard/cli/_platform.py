@@ -1,7 +1,7 @@
 """For commands that work on a platform's database, whether or not it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,14 +28,14 @@ tenant_option = click.option(
 )
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work.
+def run(work: Coroutine[Any, Any, T], *, runner: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run) -> T:
+    """Run a command's work, in the event loop that `runner` makes.
 
     Raises:
         CommandError: it can't be done; the message is one line.
     """
     try:
-        return asyncio.run(work)
+        return runner(work)
     except DomainError as error:
         raise CommandError(error.detail) from error
     except (VaultError, ValueError) as error:
@@ -55,6 +55,8 @@ async def open_runtime(cli: CommandLine, *, plugins: bool = False) -> AsyncItera
         ValueError: it names no database, and no platform runs.
     """
     config = attach(cli.config())
+    if not config.database.url:
+        raise ValueError(f"no platform runs on {config.var}, and database.url is not set: start it with `pegboard up`")
     configure_logging(msgspec.structs.replace(config.log, level="error"))
     runtime = await Runtime.open(config, pool_size=2)
     try:

@@ -1,14 +1,15 @@
 """What can run: the jobs and event handlers of a registry, by the name that their rows carry."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import msgspec
 from pegboard_sdk.jobs import ExternalJob
 
 from pegboard.plugins.registry import Registry
 
-__all__ = ("Catalog", "Catalogs", "Fan", "Runnable")
+__all__ = ("Catalog", "Catalogs", "Fan", "Held", "Runnable", "Standing")
 
 HANDLER_TIMEOUT = 60.0
 
@@ -73,17 +74,51 @@ class Catalog:
         return self._runnables.get(name)
 
 
-class Catalogs:
-    """The catalog of whatever registry is the active one now."""
+class Held(Protocol):
+    """A generation, or what stands for one: it is not shut down between `acquire` and `release`."""
 
-    def __init__(self, registry: Callable[[], Registry]) -> None:
-        self._registry = registry
-        self._catalog = Catalog(registry())
+    @property
+    def registry(self) -> Registry: ...
+    def acquire(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class Standing:
+    """A registry whose plugins are not shut down while this is used."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def acquire(self) -> None:
+        """Nothing to keep."""
+
+    def release(self) -> None:
+        """Nothing was kept."""
+
+
+class Catalogs:
+    """The catalog of whatever generation is the active one now."""
+
+    def __init__(self, generation: Callable[[], Held]) -> None:
+        self._generation = generation
+        self._catalog = Catalog(generation().registry)
 
     @property
     def current(self) -> Catalog:
-        """The active registry's catalog, made anew when the generation changed."""
-        registry = self._registry()
-        if self._catalog.registry is not registry:
-            self._catalog = Catalog(registry)
+        """The active generation's catalog."""
+        return self._of(self._generation())
+
+    @contextmanager
+    def held(self) -> Iterator[Catalog]:
+        """As `current`; the generation's plugins are not shut down before the end of the block."""
+        generation = self._generation()
+        generation.acquire()
+        try:
+            yield self._of(generation)
+        finally:
+            generation.release()
+
+    def _of(self, generation: Held) -> Catalog:
+        if self._catalog.registry is not generation.registry:
+            self._catalog = Catalog(generation.registry)
         return self._catalog

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from pegboard.jobs.catalog import Catalogs
+from pegboard.jobs.catalog import Catalogs, Standing
 from pegboard.jobs.executor import Executor
 from pegboard.jobs.lease import Claimed, claim
 from pegboard.jobs.relay import relay_events, take_due
@@ -24,7 +24,7 @@ async def drain(runtime: "Runtime", *, include_delayed: bool = False) -> int:
     run too, and failing ones again and again until they are dead.
     """
     pool = runtime.database.system
-    catalogs = Catalogs(lambda: runtime.registry)
+    catalogs = Catalogs(lambda: Standing(runtime.registry))
     executor = Executor(runtime, pool, catalogs)
     slots = asyncio.Semaphore(max(1, runtime.database.app.get_max_size() - 1))
     name = process_name()

@@ -12,7 +12,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pegboard_sdk.access import Principal
 
-from pegboard.jobs.catalog import Catalogs, Runnable
+from pegboard.jobs.catalog import Catalog, Catalogs, Runnable
 from pegboard.jobs.lease import LEASE_LOST, Claimed, fail, park, retry_delay
 from pegboard.plugins.registry import Registry
 from pegboard.work import SteppedWork, Work
@@ -63,11 +63,14 @@ class Executor:
         Raises:
             CancelledError: the job was stopped; its transaction is rolled back, and its row is the caller's business.
         """
-        began = time.perf_counter()
         structlog.contextvars.bind_contextvars(
             job_id=str(job.id), request_id=job.request_id, tenant_id=str(job.tenant_id), plugin=job.plugin
         )
-        catalog = self._catalogs.current
+        with self._catalogs.held() as catalog:
+            return await self._run(job, catalog)
+
+    async def _run(self, job: Claimed, catalog: Catalog) -> Outcome:
+        began = time.perf_counter()
         runnable = catalog.get(job.name)
         if runnable is None:
             await park(self._pool, job.token)

@@ -6,17 +6,17 @@ a relay that dies in between leaves a job that the sweep sends again.
 
 import asyncio
 import contextlib
-from typing import Any
 
 import asyncpg
 import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 
-from pegboard.database.pool import SYSTEM_NAME, Database
+from pegboard.database.pool import Database
 from pegboard.jobs.broker import QUEUE, Token, messages
 from pegboard.jobs.catalog import Catalog, Catalogs
 from pegboard.jobs.notifier import CHANNEL
+from pegboard.plugins.listener import Listener
 
 __all__ = ("Relay", "relay_events", "take_due", "untake")
 
@@ -95,17 +95,12 @@ class Relay:
         self, database: Database, pool: asyncpg.Pool, broker: RedisBroker, catalogs: Catalogs, *, poll_interval: float
     ) -> None:
         self._catalogs = catalogs
-        self._database = database
         self._pool = pool
         self._broker = broker
         self._poll_interval = poll_interval
         self._waiting = 0
         self._woken = asyncio.Event()
-        self._listener: asyncpg.Connection | None = None
-
-    def wake(self) -> None:
-        """Look for work now."""
-        self._woken.set()
+        self._listener = Listener(database, CHANNEL, self._woken)
 
     async def run(self) -> None:
         """Relay until cancelled. While PostgreSQL or Redis is away it tries again with back-off, and loses nothing."""
@@ -113,7 +108,7 @@ class Relay:
         try:
             while True:
                 try:
-                    await self._listen()
+                    await self._listener.ensure()
                     self._woken.clear()
                     pause = await self.relay_once()
                     failures = 0
@@ -126,8 +121,7 @@ class Relay:
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
         finally:
-            if self._listener is not None:
-                self._listener.terminate()
+            await self._listener.close()
 
     async def relay_once(self) -> float:
         """One batch of events and one of jobs. Gives how many seconds the relay may rest.
@@ -154,16 +148,3 @@ class Relay:
         for message in messages(due):
             self._broker.enqueue(message)
         return self._broker.do_qsize(QUEUE)
-
-    async def _listen(self) -> None:
-        """Notifications come over a connection of their own; after it broke there is a new one."""
-        if self._listener is not None and not self._listener.is_closed():
-            return
-        listener = await asyncpg.connect(
-            self._database.urls.system, server_settings={"application_name": SYSTEM_NAME}, timeout=5
-        )
-        self._listener = listener
-        await listener.add_listener(CHANNEL, self._notified)
-
-    def _notified(self, *_: Any) -> None:
-        self._woken.set()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -11,7 +12,7 @@ import dramatiq
 import structlog
 
 from pegboard.jobs.broker import declare_actor, make_broker, tokens
-from pegboard.jobs.catalog import Catalogs
+from pegboard.jobs.catalog import Catalogs, Held
 from pegboard.jobs.dispatcher import Dispatcher
 from pegboard.jobs.executor import Executor
 from pegboard.jobs.relaxed import open_relaxed_pool
@@ -37,11 +38,15 @@ def process_name() -> str:
 
 
 class JobWorker:
-    """Everything that runs jobs in one process: relay, dramatiq's worker, dispatcher and sweep."""
+    """Everything that runs jobs in one process: relay, dramatiq's worker, dispatcher and sweep.
 
-    def __init__(self, runtime: "Runtime") -> None:
+    `generation` gives the active one: whatever starts from now on belongs to it.
+    """
+
+    def __init__(self, runtime: "Runtime", generation: Callable[[], Held]) -> None:
         self.name = process_name()
         self._runtime = runtime
+        self._catalogs = Catalogs(generation)
         self._pool: asyncpg.Pool | None = None
         self._dispatcher: Dispatcher | None = None
         self._dramatiq: dramatiq.Worker | None = None
@@ -55,9 +60,8 @@ class JobWorker:
         """
         runtime, jobs = self._runtime, self._runtime.config.jobs
         pool = self._pool = await open_relaxed_pool(runtime.database)
-        catalogs = Catalogs(lambda: runtime.registry)
         dispatcher = self._dispatcher = Dispatcher(
-            Executor(runtime, pool, catalogs),
+            Executor(runtime, pool, self._catalogs),
             pool,
             worker=self.name,
             concurrency=jobs.concurrency,
@@ -71,8 +75,8 @@ class JobWorker:
             asyncio.run_coroutine_threadsafe(dispatcher.offer(tokens(batch)), loop).result()
 
         declare_actor(broker, run)
-        relay = Relay(runtime.database, pool, broker, catalogs, poll_interval=jobs.poll_interval)
-        sweeper = Sweeper(runtime, pool, catalogs, holder=self.name)
+        relay = Relay(runtime.database, pool, broker, self._catalogs, poll_interval=jobs.poll_interval)
+        sweeper = Sweeper(runtime, pool, self._catalogs, holder=self.name)
         self._tasks = [
             asyncio.create_task(relay.run(), name="jobs-relay"),
             asyncio.create_task(sweeper.run(), name="jobs-sweep"),
