@@ -3,9 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
 from pegboard_sdk.errors import InvalidCursor
-from pegboard_sdk.http import Controller, get, post
+from pegboard_sdk.http import Controller, QueryParameter, get, post
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
 from pegboard.jobs.errors import JobHeld, JobNotDead, JobNotFound
@@ -17,16 +16,16 @@ from pegboard.work import SteppedWork, Work
 
 __all__ = ("CONTROLLERS", "JobController")
 
-StateFilter = Annotated[JobState | None, Parameter(query="state", description="Only jobs in this state.")]
+StateFilter = Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state.")]
 NameFilter = Annotated[
     str | None,
-    Parameter(query="name", max_length=200, pattern=r"^[^\x00]*$", description="Only jobs of this name."),
+    QueryParameter(name="name", max_length=200, pattern=r"^[^\x00]*$", description="Only jobs of this name."),
 ]
 PluginFilter = Annotated[
     str | None,
-    Parameter(query="plugin", max_length=63, pattern=r"^[^\x00]*$", description="Only jobs of this plugin."),
+    QueryParameter(name="plugin", max_length=63, pattern=r"^[^\x00]*$", description="Only jobs of this plugin."),
 ]
-TenantFilter = Annotated[UUID | None, Parameter(query="tenant_id", description="Only jobs of this tenant.")]
+TenantFilter = Annotated[UUID | None, QueryParameter(name="tenant_id", description="Only jobs of this tenant.")]
 
 
 class JobController(Controller):
@@ -38,7 +37,7 @@ class JobController(Controller):
     async def list_jobs(
         self,
         uow: Work,
-        state: StateFilter = None,
+        in_state: StateFilter = None,
         name: NameFilter = None,
         plugin: PluginFilter = None,
         tenant_id: TenantFilter = None,
@@ -47,7 +46,7 @@ class JobController(Controller):
     ) -> Page[JobSummary]:
         """List jobs, newest first."""
         return await JobService(uow).list(
-            limit=limit, cursor=cursor, state=state, name=name, plugin=plugin, tenant_id=tenant_id
+            limit=limit, cursor=cursor, state=in_state, name=name, plugin=plugin, tenant_id=tenant_id
         )
 
     @get("/{job_id:uuid}", permission=JOB_READ, errors=(JobNotFound,))
