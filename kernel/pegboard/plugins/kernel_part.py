@@ -4,19 +4,23 @@ import pegboard_sdk
 from pegboard_sdk.manifest import Manifest
 
 from pegboard import __version__
-from pegboard.audit.search import SERVICES
+from pegboard.audit.search import SERVICES as AUDIT_SERVICES
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
 from pegboard.identity.jobs import JOBS, SCHEDULES
 from pegboard.jobs import permissions as jobs
 from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
+from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
 from pegboard.plugins.registry import LoadedPlugin
+from pegboard.taxonomies import permissions as taxonomies
+from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
+from pegboard.taxonomies.service import SERVICES as TAXONOMY_SERVICES
 from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (identity, jobs, plugins, web)
+_AREAS = (identity, jobs, plugins, taxonomies, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -32,10 +36,10 @@ def kernel_plugin() -> LoadedPlugin:
             permissions={permission.name: permission.summary for permission in permissions},
         ),
         distribution=f"pegboard {__version__}",
-        controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS),
+        controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS, *PLUGIN_CONTROLLERS, *TAXONOMY_CONTROLLERS),
         jobs=JOBS,
         schedules=SCHEDULES,
-        services=SERVICES,
+        services=(*AUDIT_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
     )

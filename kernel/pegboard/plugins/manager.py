@@ -23,7 +23,6 @@ from pegboard.config.plugin_settings import decode_settings
 from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
 from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe
-from pegboard.plugins.kernel_part import kernel_plugin
 from pegboard.plugins.order import dependency_problem, resolve
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
@@ -52,6 +51,9 @@ def load_plugins(
     Raises:
         ConfigError: `config.strict` is set and a plugin that is turned on can't be loaded; `others` holds the rest.
     """
+    # The kernel's own routes lead back here: they load plugins too.
+    from pegboard.plugins.kernel_part import kernel_plugin
+
     found = discover(distributions)
     off = _unavailable(config, found, failed or {})
     wanted = {name: candidate.manifest for name, candidate in found.candidates.items() if name not in off}
@@ -205,6 +207,7 @@ def _skipped(name: str, reason: str, config: Config, found: Discovery) -> Skippe
         reason=reason,
         summary=manifest.summary if manifest is not None else "",
         version=manifest.version if manifest is not None else "",
+        distribution=candidate.distribution if candidate is not None else "",
         manifest=manifest,
     )
 

@@ -2,10 +2,13 @@
 
 from pegboard_sdk.access import Permission, RoleGrant
 
-__all__ = ("GRANTS", "PERMISSIONS")
+__all__ = ("GRANTS", "PERMISSIONS", "READ", "TOGGLE")
+
+READ = "kernel:plugin.read"
+TOGGLE = "kernel:plugin.toggle"
 
 PERMISSIONS = (
-    Permission("kernel:plugin.read", "see which plugins there are, their state and what they bring"),
-    Permission("kernel:plugin.toggle", "turn plugins on and off"),
+    Permission(READ, "see which plugins there are, their state and what they bring"),
+    Permission(TOGGLE, "turn plugins on and off"),
 )
-GRANTS = (RoleGrant("operator", [permission.name for permission in PERMISSIONS]),)
+GRANTS = (RoleGrant("operator", (READ, TOGGLE)),)

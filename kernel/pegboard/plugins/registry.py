@@ -56,6 +56,7 @@ class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     summary: str = ""
     version: str = ""
+    distribution: str = ""
     manifest: Manifest | None = None
 
 
