@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from pegboard.config.load import load_config
-from pegboard.config.model import Config
+from pegboard.config.model import Config, LogConfig
 from pegboard.database.migrate import migrate
 from pegboard.database.roles import bootstrap
 from pegboard.database.urls import master_key_bytes
@@ -20,6 +20,7 @@ from pegboard.embedded.postgres import EmbeddedPostgres
 from pegboard.embedded.valkey import EmbeddedValkey
 from pegboard.plugins.manager import load_plugins
 from pegboard.taxonomies.seed import seed
+from pegboard.telemetry.logging import configure_logging
 
 __all__ = ("BUILT_IN", "Servers", "database_of", "make_config")
 
@@ -71,7 +72,8 @@ class Servers:
 
     @classmethod
     def start(cls, *, durable: bool = False) -> Self:
-        """Start both and make the template database. Takes a few seconds. `durable` as in production, for benchmarks."""
+        """Start both and make the template database. `durable` as in production is for benchmarks."""
+        configure_logging(LogConfig(level="warning"))
         folder = Path(tempfile.mkdtemp(prefix="pegboard-tests-"))
         folder.chmod(0o755)  # as root the servers run as another user, who must get in
         postgres = EmbeddedPostgres.start_and_wait(folder / "postgres", durable=durable)
