@@ -1,6 +1,6 @@
 """Searching the audit trail (`pegboard_sdk.services.AuditLog`)."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,8 @@ from pegboard_sdk.work import Record, UnitOfWork
 
 __all__ = ("SERVICES", "AuditSearch")
 
-_CLOCK_SKEW = timedelta(minutes=1)
-"""How far the clock of a machine that made an entry's id may be from the database's."""
+_CLOCK_SKEW = 60
+"""Seconds that the clock of a machine which made an entry's id may be from the database's."""
 
 _COLUMNS = (
     "id, occurred_at, actor_kind, actor_id, action, object_type, object_id,"
@@ -56,11 +56,11 @@ class AuditSearch(AuditLog):
         if outcome is not None:
             where("outcome = {}", outcome)
         if since is not None:
-            where("occurred_at >= {}", since)
-            where("id >= {}", _first_id_at(since - _CLOCK_SKEW))
+            where("occurred_at >= {}", _utc(since))
+            where("id >= {}", _first_id_at(_utc(since).timestamp() - _CLOCK_SKEW))
         if until is not None:
-            where("occurred_at < {}", until)
-            where("id < {}", _first_id_at(until + _CLOCK_SKEW))
+            where("occurred_at < {}", _utc(until))
+            where("id < {}", _first_id_at(_utc(until).timestamp() + _CLOCK_SKEW))
         if (after := decode_cursor(cursor, [UUID])) is not None:
             where("id < {}", after[0])
         values.append(limit + 1)
@@ -73,9 +73,19 @@ class AuditSearch(AuditLog):
         return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
 
 
-def _first_id_at(moment: datetime) -> UUID:
-    """The least UUIDv7 of a millisecond: ids sort by time, so this turns a time into a place in the index."""
-    milliseconds = max(0, min(int(moment.timestamp() * 1000), 2**48 - 1))
+def _utc(moment: datetime) -> datetime:
+    """The moment in UTC; at the ends of the calendar, where that has no name, as near as can be."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
+
+
+def _first_id_at(seconds: float) -> UUID:
+    """The least UUIDv7 of a Unix time: ids sort by time, so this turns a time into a place in the index."""
+    milliseconds = max(0, min(int(seconds * 1000), 2**48 - 1))
     return UUID(int=milliseconds << 80)
 
 
