@@ -8,6 +8,8 @@ from uuid import UUID
 import httpx
 import msgspec
 from pegboard.config.model import Config
+from pegboard.identity.accounts import AccountService
+from pegboard.identity.sessions import SessionService
 from pegboard.jobs.drain import drain
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
@@ -44,6 +46,7 @@ class TestPlatform:
         self.config = config
         self.app = Entry(config, AccessLog(LineBuffer(), as_json=True, enabled=False))
         self._clients: list[httpx.AsyncClient] = []
+        self._password_hash: str | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -85,34 +88,24 @@ class TestPlatform:
         return tenant
 
     async def account(self, tenant: UUID, roles: Sequence[str] = ("member",), *, name: str = "Ada") -> Account:
-        """A fresh account, registered and logged in over HTTP, with `roles`."""
-        anonymous = self.anonymous(tenant)
+        """A fresh account with `roles` and an open session. Its password is `PASSWORD`, hashed once per platform."""
         email = f"{new_id().hex}@example.com"
-        credentials = {"email": email, "password": PASSWORD}
-        registered = await anonymous.post("/api/v1/auth/register", json={**credentials, "display_name": name})
-        assert registered.status_code == 201, registered.text
-        account_id = UUID(registered.json()["id"])
-        async with self.runtime.database.system_transaction() as connection:
-            for role in roles:
-                await connection.execute(
-                    "INSERT INTO kernel_role_grants (id, tenant_id, account_id, role) VALUES ($1, $2, $3, $4)"
-                    " ON CONFLICT DO NOTHING",
-                    new_id(),
-                    tenant,
-                    account_id,
-                    role,
-                )
-        logged_in = await anonymous.post("/api/v1/auth/login", json=credentials)
-        assert logged_in.status_code == 200, logged_in.text
-        token = logged_in.json()["access_token"]
-        principal = await self.runtime.authenticator.principal(token, self.registry)
+        if self._password_hash is None:
+            self._password_hash = await self.runtime.authenticator.passwords.hash(PASSWORD)
+        accounts, sessions = AccountService(self.runtime), SessionService(self.runtime)
+        async with self.work(self.system(tenant)) as work:
+            created = await accounts.create(
+                work, email=email, password_hash=self._password_hash, display_name=name, roles=roles
+            )
+            opened = await sessions.open(work, created.id)
+        token = sessions.issue(opened).access_token
         return Account(
-            id=account_id,
+            id=created.id,
             tenant_id=tenant,
             email=email,
             token=token,
             client=self.client(authorization=f"Bearer {token}"),
-            principal=principal,
+            principal=await self.runtime.authenticator.principal(token, self.registry),
         )
 
     def system(self, tenant: UUID) -> Principal:
