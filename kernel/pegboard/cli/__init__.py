@@ -48,7 +48,9 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
-            return None
+            from pegboard.cli._plugins import plugin_commands
+
+            return plugin_commands(CommandLine(ctx.params.get("path")), cmd_name)
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         return module.command
 

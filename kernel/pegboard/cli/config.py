@@ -11,7 +11,7 @@ import tomlkit
 from pegboard_sdk.settings import Secret
 
 from pegboard.cli import CommandError, CommandLine
-from pegboard.config.errors import ConfigError
+from pegboard.config.errors import ConfigError, in_order
 from pegboard.config.model import Config, PluginEntry
 from pegboard.paths import CONFIG_NAME, config_path, config_template
 
@@ -32,7 +32,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @click.pass_obj
 def check(cli: CommandLine, as_json: bool) -> None:
-    """Say whether the configuration is right; exit status 2 when not.
+    """Say whether the configuration is right, that of the plugins that are on too; exit status 2 when not.
 
     Each mistake is a line: file, line, key and what to do.
 
@@ -45,8 +45,10 @@ def check(cli: CommandLine, as_json: bool) -> None:
     try:
         config = cli.config()
         path = config.path
+        mistakes = tuple(_settings(config)[1])
     except ConfigError as error:
         mistakes = error.all
+    mistakes = tuple(in_order(mistakes))
     if as_json:
         found = [{"file": m.file, "line": m.line, "key": m.key, "reason": m.reason} for m in mistakes]
         click.echo(msgspec.json.encode({"ok": not mistakes, "path": path, "errors": found}))
@@ -74,7 +76,7 @@ def show(cli: CommandLine, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(shown))
     else:
-        click.echo(f"# {config.path} and the environment\n{tomlkit.dumps(shown)}".rstrip())
+        click.echo(f"# {config.path} and the environment\n{tomlkit.dumps(_without_null(shown))}".rstrip())
 
 
 @command.command("init")
@@ -96,17 +98,35 @@ def init(path: Path) -> None:
     click.echo(f"{path}: written")
 
 
+def _settings(config: Config) -> tuple[dict[str, msgspec.Struct | None], list[ConfigError]]:
+    from pegboard.plugins.settings import effective_settings
+
+    return effective_settings(config)
+
+
 def _shown(config: Config) -> dict[str, Any]:
     kernel = msgspec.to_builtins(config, enc_hook=_hide)
     del kernel["path"], kernel["plugins"]
-    return {"pegboard": kernel, "plugins": {name: _plugin(entry) for name, entry in config.plugins.items()}}
+    settings = _settings(config)[0]
+    plugins = {name: _plugin(entry, settings.get(name)) for name, entry in config.plugins.items()}
+    return {"pegboard": kernel, "plugins": plugins}
 
 
-def _plugin(entry: PluginEntry) -> dict[str, Any]:
-    # Which settings are secret only the plugin's Struct knows, and no plugin's code runs here: no text is shown.
-    settings = {**entry.settings, **dict.fromkeys(entry.environment, _HIDDEN)}
-    shown = {name: _HIDDEN if isinstance(value, str) else value for name, value in settings.items()}
-    return {"enabled": entry.enabled, **shown}
+def _plugin(entry: PluginEntry, settings: msgspec.Struct | None) -> dict[str, Any]:
+    if settings is not None:
+        return {"enabled": entry.enabled, **msgspec.to_builtins(settings, enc_hook=_hide)}
+    # It is off or its settings are wrong, and only its Struct would know which of them are secret: no text is shown.
+    written = {**entry.settings, **dict.fromkeys(entry.environment, _HIDDEN)}
+    return {"enabled": entry.enabled} | {
+        name: _HIDDEN if isinstance(value, str) else value for name, value in written.items()
+    }
+
+
+def _without_null(value: Any) -> Any:
+    """TOML has no null: what is None is left out."""
+    if isinstance(value, dict):
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    return [_without_null(item) for item in value if item is not None] if isinstance(value, list) else value
 
 
 def _hide(value: Any) -> Any:

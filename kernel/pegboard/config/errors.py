@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ("ENVIRONMENT", "ConfigError", "raise_all", "unknown_name")
+__all__ = ("ENVIRONMENT", "ConfigError", "in_order", "raise_all", "unknown_name")
 
 ENVIRONMENT = "environment"
 """Stands where a file's name would, for what an environment variable says."""
@@ -33,9 +33,14 @@ class ConfigError(Exception):
         return (self, *self.others)
 
 
+def in_order(errors: Iterable[ConfigError]) -> list[ConfigError]:
+    """The mistakes in the order of the file, then those of the environment."""
+    return sorted(errors, key=lambda error: (error.file == ENVIRONMENT, error.line or 0))
+
+
 def raise_all(errors: Iterable[ConfigError]) -> None:
     """Raise the first of the mistakes, in the order of the file, with the others; nothing where there is none."""
-    ordered = sorted(errors, key=lambda error: (error.file == ENVIRONMENT, error.line or 0))
+    ordered = in_order(errors)
     if ordered:
         first, *others = ordered
         raise ConfigError(first.reason, file=first.file, line=first.line, key=first.key, others=others)
@@ -47,4 +52,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     if near:
         return f"unknown {kind}: did you mean {near[0]}?"
-    return f"unknown {kind}: known are {', '.join(names)}" if names else f"unknown {kind}: none is known here"
+    return f"unknown {kind}: known are {', '.join(names)}" if names else f"unknown {kind}: nothing can be set here"

@@ -12,7 +12,7 @@ from pegboard.config.errors import ConfigError, raise_all
 from pegboard.config.model import Config, PluginEntry
 from pegboard.config.source import Source, read_source
 
-__all__ = ("decode_settings",)
+__all__ = ("decode_settings", "source_of")
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -27,7 +27,7 @@ def decode_settings(config: Config, name: str, type: type[T], environ: Mapping[s
         ConfigError: an unknown key, a wrong type, a missing key, or a reference that leads nowhere.
     """
     entry = config.plugins.get(name) or PluginEntry(name=name, enabled=False)
-    decoder = Decoder(_source(config), os.environ if environ is None else environ)
+    decoder = Decoder(source_of(config), os.environ if environ is None else environ)
     variables = {
         field: Variable(f"PEGBOARD_{name.upper()}__{field.upper()}", text) for field, text in entry.environment.items()
     }
@@ -37,7 +37,7 @@ def decode_settings(config: Config, name: str, type: type[T], environ: Mapping[s
     return settings
 
 
-def _source(config: Config) -> Source:
+def source_of(config: Config) -> Source:
     """The file again, for the lines that mistakes point at. A configuration that was made in memory has none."""
     if not config.path:
         return Source(Path("plugins.toml"), "", {})

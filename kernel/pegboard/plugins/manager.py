@@ -19,13 +19,13 @@ import pegboard_sdk
 
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
-from pegboard.config.plugin_settings import decode_settings
 from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
 from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe
 from pegboard.plugins.order import dependency_problem, resolve
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
+from pegboard.plugins.settings import SettingsError, plugin_settings
 
 __all__ = ("load_plugins",)
 
@@ -153,27 +153,12 @@ def _place(error: BaseException, folder: Path) -> str:
 
 
 def _settings(candidate: Candidate, config: Config) -> msgspec.Struct | None:
-    if not candidate.manifest.settings:
-        _refuse_settings(candidate, config)
-        return None
-    module_name, _, struct_name = candidate.manifest.settings.partition(":")
     try:
-        struct = getattr(importlib.import_module(module_name), struct_name)
-    except (Exception, SystemExit) as error:
-        raise _SkipError(f"its settings {candidate.manifest.settings} can't be imported: {describe(error)}") from error
-    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__struct_config__.frozen):
-        raise _SkipError(f"its settings {candidate.manifest.settings} must be a frozen msgspec.Struct")
-    try:
-        return decode_settings(config, candidate.name, struct)
+        return plugin_settings(candidate, config)
+    except SettingsError as error:
+        raise _SkipError(f"its settings {error}") from error
     except ConfigError as error:
         raise _SkipError(f"its settings are wrong: {'; '.join(str(one) for one in error.all)}") from error
-
-
-def _refuse_settings(candidate: Candidate, config: Config) -> None:
-    entry = config.plugins[candidate.name]
-    keys = sorted({*entry.settings, *entry.environment})
-    if keys:
-        raise _SkipError(f"its settings are wrong: plugins.{candidate.name}.{keys[0]}: the plugin has no settings")
 
 
 def _plugin(

@@ -71,6 +71,19 @@ def test_check_tells_programs(folder: Path):
     }
 
 
+def test_check_knows_the_settings_of_plugins(folder: Path):
+    path = folder / "plugins.toml"
+    path.write_text("[plugins.finance]\nenabled = true\nplatform_fee_bps = -1\n[plugins.finanze]\nenabled = true\n")
+
+    done = pegboard("config", "check", cwd=folder, PEGBOARD_FINANCE__SANDBOKS="true")
+
+    assert done.returncode == 2
+    first, second, third = done.stderr.splitlines()
+    assert first == f"{path}:3: plugins.finance.platform_fee_bps: expected a whole number >= 0"
+    assert second == f"{path}:4: plugins.finanze: no installed package offers this plugin"
+    assert third.startswith("environment: PEGBOARD_FINANCE__SANDBOKS: unknown setting: did you mean sandbox?")
+
+
 def test_show_is_a_configuration_without_secrets(folder: Path):
     done = pegboard("config", "show", cwd=folder, PEGBOARD_HTTP__PORT="9000", PEGBOARD_PLUGINS__FINANCE__ENABLED="true")
 
@@ -79,7 +92,7 @@ def test_show_is_a_configuration_without_secrets(folder: Path):
     assert shown["pegboard"]["http"]["port"] == 9000
     assert shown["pegboard"]["redis"]["url"] == "(hidden)"
     assert shown["pegboard"]["database"]["url"] == ""
-    assert shown["plugins"]["finance"] == {"enabled": True}
+    assert shown["plugins"]["finance"]["platform_fee_bps"] == 1000
     assert "7f3a" not in done.stdout
     assert json.loads(pegboard("config", "show", "--json", cwd=folder).stdout)["pegboard"]["http"]["port"] == 8000
 
@@ -115,8 +128,12 @@ def test_init_where_nothing_can_be_written_is_one_line(tmp_path: Path):
     )
 
 
-def test_an_unknown_command_is_named(folder: Path):
-    done = pegboard("confg", cwd=folder)
+@pytest.mark.parametrize("there", [True, False])
+def test_an_unknown_command_is_named(folder: Path, there: bool):
+    if not there:
+        (folder / "plugins.toml").unlink()
+
+    done = pegboard("confg", cwd=folder, PEGBOARD_CONFIG="plugins.toml")
 
     assert done.returncode == 2
     assert "No such command 'confg'" in done.stderr
