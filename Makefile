@@ -59,7 +59,7 @@ manifests: dev
 	"$(BIN)/pegboard" --config plugins.toml plugins check-manifests
 
 drift: dev
-	"$(BIN)/python" -m pytest -q -n 0 -m drift
+	"$(BIN)/python" -m pytest -q -n 0 tests/kernel/database/test_drift.py
 
 # Tests are full of made-up passwords, so there only what looks like a real credential counts.
 secret-scan: dev
