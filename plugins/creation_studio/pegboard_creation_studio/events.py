@@ -96,7 +96,7 @@ EVENTS: tuple[type[Event], ...] = (
 
 
 class EscrowChanged(msgspec.Struct, frozen=True):
-    """What this plugin reads of `finance.escrow_funded` and `finance.escrow_refunded`."""
+    """What this plugin reads of `finance.escrow_funded`, `.escrow_refunded` and `.escrow_cancelled`."""
 
     escrow_id: UUID
     reference: str

@@ -18,7 +18,13 @@ async def refund_order(uow: UnitOfWork, event: EscrowChanged) -> None:
     await OrderService(uow).escrow_refunded(event.escrow_id, event.reference)
 
 
+async def cancel_order(uow: UnitOfWork, event: EscrowChanged) -> None:
+    """The escrow was called off before it was paid, and the order with it."""
+    await OrderService(uow).escrow_cancelled(event.escrow_id, event.reference)
+
+
 HANDLERS: tuple[EventHandler[EscrowChanged], ...] = (
     EventHandler(event="finance.escrow_funded", name="start_order", type=EscrowChanged, handle=start_order),
     EventHandler(event="finance.escrow_refunded", name="refund_order", type=EscrowChanged, handle=refund_order),
+    EventHandler(event="finance.escrow_cancelled", name="cancel_order", type=EscrowChanged, handle=cancel_order),
 )

@@ -38,11 +38,11 @@ GIGS: Machine = {
     },
 }
 
-# `fund` and `refund` come from finance's events. A refund may overtake the funding that it undoes.
+# What *system* does follows finance's events. A refund may overtake the funding that it undoes.
 ORDERS: Machine = {
     "pending_payment": {
         "fund": Transition("in_progress", ("system",)),
-        "cancel": Transition("cancelled", ("buyer", "seller")),
+        "cancel": Transition("cancelled", ("buyer", "seller", "system")),
         "refund": Transition("refunded", ("system",)),
     },
     "in_progress": {

@@ -46,7 +46,7 @@ Category = Annotated[
 Tag = Annotated[
     str | None, QueryParameter(name="tag", max_length=100, pattern="^[a-z0-9-]+$", description="A slug of `skills`.")
 ]
-Query = Annotated[
+Words = Annotated[
     str,
     QueryParameter(
         name="q",
@@ -86,10 +86,10 @@ class GigController(Controller):
 
     @get("/search", permission=permissions.GIG_READ, errors=(InvalidCursor,))
     async def search_gigs(
-        self, query: Query, uow: UnitOfWork, language: Language = None, limit: Limit = 20, cursor: Cursor = None
+        self, words: Words, uow: UnitOfWork, language: Language = None, limit: Limit = 20, cursor: Cursor = None
     ) -> JsonBytes[Page[GigSummary]]:
         """Search published gigs, the best match first."""
-        return JsonBytes(await GigService(uow).search(query, language=language, limit=limit, cursor=cursor))
+        return JsonBytes(await GigService(uow).search(words, language=language, limit=limit, cursor=cursor))
 
     @get("/mine", permission=permissions.GIG_EDIT, errors=(InvalidCursor,))
     async def list_own_gigs(

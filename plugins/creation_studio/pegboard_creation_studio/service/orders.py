@@ -133,6 +133,10 @@ class OrderService:
         """End the order whose money went back. What came twice, too late or is of others changes nothing."""
         await self._follow(escrow_id, reference, "refund", OrderRefunded, "creation_studio:order.refund")
 
+    async def escrow_cancelled(self, escrow_id: UUID, reference: str) -> None:
+        """Cancel the order whose escrow was called off unpaid. What came twice, too late or is of others changes nothing."""
+        await self._follow(escrow_id, reference, "cancel", OrderCancelled, permissions.ORDER_CANCEL)
+
     async def _follow(
         self, escrow_id: UUID, reference: str, action: str, event: type[OrderEvent], audited: str
     ) -> None:
