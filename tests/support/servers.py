@@ -44,6 +44,7 @@ def make_config(
     path = folder / "plugins.toml"
     if not path.exists():
         tables = [f"[plugins.{name}]\nenabled = {str(name in plugins).lower()}\n" for name in BUILT_IN]
+        tables = [f"{table}sandbox = true\n" if "plugins.finance" in table else table for table in tables]
         path.write_text("[pegboard]\nstrict = false\n\n" + "\n".join(tables))
     return load_config(
         path,

@@ -1,0 +1,63 @@
+"""What finance brings to the platform."""
+
+from collections.abc import Sequence
+
+from litestar import Controller
+from pegboard_sdk import Event, ExternalJob, Permission, PluginContext, RoleGrant, Schedule, hookimpl
+from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.payments import TenantPaymentProvider
+from pegboard_sdk.services import Escrow, Service
+
+from pegboard_finance.controllers import CONTROLLERS
+from pegboard_finance.events import EVENTS
+from pegboard_finance.jobs import JOBS, SCHEDULES
+from pegboard_finance.permissions import GRANTS, PERMISSIONS
+from pegboard_finance.sandbox import SandboxProvider
+from pegboard_finance.service.escrows import EscrowService
+from pegboard_finance.settings import Settings
+from pegboard_finance.tables import TABLES
+
+
+@hookimpl
+def controllers() -> Sequence[type[Controller]]:
+    return CONTROLLERS
+
+
+@hookimpl
+def piccolo_app() -> PiccoloApp:
+    return PiccoloApp(name="finance", tables=TABLES)
+
+
+@hookimpl
+def permissions() -> Sequence[Permission]:
+    return PERMISSIONS
+
+
+@hookimpl
+def roles() -> Sequence[RoleGrant]:
+    return GRANTS
+
+
+@hookimpl
+def events() -> Sequence[type[Event]]:
+    return EVENTS
+
+
+@hookimpl
+def jobs() -> Sequence[ExternalJob]:
+    return JOBS
+
+
+@hookimpl
+def schedules() -> Sequence[Schedule]:
+    return SCHEDULES
+
+
+@hookimpl
+def services() -> Sequence[Service]:
+    return [Service(Escrow, EscrowService())]
+
+
+@hookimpl
+def payment_providers(context: PluginContext) -> Sequence[TenantPaymentProvider]:
+    return [SandboxProvider()] if context.settings(Settings).sandbox else []

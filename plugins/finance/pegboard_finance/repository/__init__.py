@@ -1,0 +1,1 @@
+"""Every query of the plugin. Row-level security filters by tenant; only inserts name it."""
