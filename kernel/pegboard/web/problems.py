@@ -1,5 +1,6 @@
 """Every error as an RFC 9457 problem, and nothing of its cause."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from pegboard_sdk.errors import (
 __all__ = ("PROBLEM_JSON", "encode_problem", "to_domain_error")
 
 PROBLEM_JSON = "application/problem+json"
+_INDEX = re.compile(r"\[(\d+)\]")
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger("pegboard.web")
 
@@ -42,10 +44,13 @@ def _made(status: int, code: str, detail: str, **kwargs: Any) -> DomainError:
 
 
 def _pointer(entry: dict[str, Any]) -> str:
+    """A JSON pointer from what Litestar calls a place: `price.amount`, `tags[0]`, and `data` for the body itself."""
     key = str(entry.get("key") or "")
-    if entry.get("source") == "body":
-        return "/" + key.replace("~", "~0").replace(".", "/") if key else ""
-    return key
+    if entry.get("source") != "body":
+        return key
+    if key == "data":
+        return ""
+    return "/" + _INDEX.sub(r".\1", key).replace("~", "~0").replace(".", "/") if key else ""
 
 
 def _from_litestar(error: HTTPException) -> DomainError:
