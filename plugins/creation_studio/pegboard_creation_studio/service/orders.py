@@ -134,7 +134,7 @@ class OrderService:
         await self._follow(escrow_id, reference, "refund", OrderRefunded, "creation_studio:order.refund")
 
     async def escrow_cancelled(self, escrow_id: UUID, reference: str) -> None:
-        """Cancel the order whose escrow was called off unpaid. What came twice, too late or is of others changes nothing."""
+        """Cancel the order whose escrow was called off. What came twice, too late or is of others changes nothing."""
         await self._follow(escrow_id, reference, "cancel", OrderCancelled, permissions.ORDER_CANCEL)
 
     async def _follow(
