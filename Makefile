@@ -96,8 +96,8 @@ lock: dev ## Resolve the locks anew; UPGRADE=1 takes the newest releases that py
 	$(COMPILE) --group demo --no-deps --output-file requirements-demo.lock
 
 audit: dev ## Ask the vulnerability databases about the locks; needs the network
-	"$(BIN)/pip-audit" --require-hashes --disable-pip --requirement requirements.lock
-	"$(BIN)/pip-audit" --require-hashes --disable-pip --requirement requirements-dev.lock
+	"$(BIN)/pip-audit" --strict --require-hashes --disable-pip --requirement requirements.lock
+	"$(BIN)/pip-audit" --strict --require-hashes --disable-pip --requirement requirements-dev.lock
 
 wheel: dev ## Build the wheel into dist/
 	@exec "$(BIN)/python" -m build --wheel --no-isolation --outdir "$(DIST)"
