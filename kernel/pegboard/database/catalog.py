@@ -104,7 +104,7 @@ class Catalog(msgspec.Struct, frozen=True):
 async def read_catalog(connection: Any) -> Catalog:
     """The catalog as `connection` (asyncpg) sees it. The order of a table's columns counts, object ids don't."""
     lines: dict[str, Sequence[str]] = {}
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with connection.transaction():
         # Definitions name schemas where the search path doesn't find them.
         await connection.execute("SET LOCAL search_path = public")
         for kind, query in _QUERIES.items():

@@ -46,14 +46,16 @@ async def _actual(connection: Any) -> dict[str, dict[str, str]]:
     rows = await connection.fetch(
         """
         SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull
-        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        FROM pg_class c LEFT JOIN pg_attribute a
+            ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-        AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
         """
     )
     tables: dict[str, dict[str, str]] = {}
     for row in rows:
-        tables.setdefault(row["relname"], {})[row["attname"]] = _describe(row["type"], not row["attnotnull"])
+        columns = tables.setdefault(row["relname"], {})
+        if row["attname"] is not None:
+            columns[row["attname"]] = _describe(row["type"], not row["attnotnull"])
     return tables
 
 

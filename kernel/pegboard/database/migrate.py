@@ -93,7 +93,7 @@ async def migrate(
                 records = await _records(connection, app)
                 for migration in load_migrations(app, migrations):
                     if migration.id not in records:
-                        await _run(connection, migration, backwards=False)
+                        await _run(connection, migration, lock_timeout=lock_timeout)
                         applied.append(Applied(app, migration.id, migration.description))
                         log.info("migration.applied", app=app, id=migration.id, description=migration.description)
             except MigrationError as error:
@@ -128,7 +128,7 @@ async def migrate_backwards(
                 break
             if record not in known:
                 raise MigrationError(name, f"{record} was run, and its file isn't here")
-            await _run(connection, known[record], backwards=True)
+            await _run(connection, known[record], lock_timeout=lock_timeout, backwards=True)
             undone.append(Applied(name, record, known[record].description))
             log.info("migration.undone", app=name, id=record)
     return undone
@@ -224,7 +224,9 @@ async def _records(connection: asyncpg.Connection, app: str) -> set[str]:
     return {row["name"] for row in await connection.fetch("SELECT name FROM migration WHERE app_name = $1", app)}
 
 
-async def _run(connection: asyncpg.Connection, migration: Migration, *, backwards: bool) -> None:
+async def _run(
+    connection: asyncpg.Connection, migration: Migration, *, lock_timeout: float, backwards: bool = False
+) -> None:
     """One migration with its record, in one transaction; again, when a table's lock was not had in time."""
     where = f"{migration.file.name}{' backwards' if backwards else ''}"
     for attempt in range(1, LOCK_ATTEMPTS + 1):
@@ -249,7 +251,7 @@ async def _run(connection: asyncpg.Connection, migration: Migration, *, backward
         except asyncpg.LockNotAvailableError as error:
             if attempt == LOCK_ATTEMPTS:
                 raise MigrationError(migration.app, f"{where}: a table was in use for too long ({error})") from error
-            await asyncio.sleep(0.5 * attempt)
+            await asyncio.sleep(min(0.5 * attempt, lock_timeout))
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
             raise
         except Exception as error:  # somebody else's code and SQL: whatever it raises is this app's failure

@@ -212,8 +212,8 @@ async def check_roles(database: Any) -> None:
         (app["rolbypassrls"], "it has BYPASSRLS"),
         (app["strong"], "it may become a role that is a superuser or has BYPASSRLS"),
         (app["owns"] is not None, f"it owns tables ({app['owns']}), or may become their owner"),
-        (app["may_create"], "it may create tables in the schema public"),
         (app["is_system"], f"it is a member of {SYSTEM}"),
+        (app["may_create"], "it may create tables in the schema public"),
         (not app["is_app"], f"it is not a member of {APP}"),
     )
     for found, why in findings:

@@ -104,7 +104,7 @@ _RULES = (
 async def tenancy_problems(connection: Any) -> list[str]:
     """Where a table, view or function would let one tenant see or touch another's rows: a sentence each."""
     found: list[str] = []
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with connection.transaction():
         await connection.execute("SET LOCAL search_path = public")
         for rule in _RULES:
             found += [row[0] for row in await connection.fetch(_TABLES + rule)]
