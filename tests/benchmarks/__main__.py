@@ -1,7 +1,9 @@
-"""Runs the benchmarks: `make bench`, or `make bench ONLY=read_ratio,job_ratio`. One JSON object a line on standard output.
+"""Runs the benchmarks: `make bench`, or `make bench ONLY=read_ratio,job_ratio`. One JSON object a line on standard
+output.
 
-A benchmark is a module of this folder with `NAME`, the figures that it gives, and `run(options)`, which yields them. Every ratio comes from
-interleaved pairs of one run: machines are shared and noisy, and two runs of identical code differ by a third.
+A benchmark is a module of this folder with `NAME`, the figures that it gives, and `run(options)`, which yields them.
+Every ratio comes from interleaved pairs of one run: machines are shared and noisy, and two runs of identical code
+differ by a third.
 """
 
 import argparse
@@ -32,7 +34,9 @@ def modules() -> dict[str, str]:
 def main() -> int:
     """Run what was asked for; exit status 1 if a benchmark failed."""
     known = modules()
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, epilog="example: make bench ONLY=read_ratio")
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, epilog="example: make bench ONLY=read_ratio"
+    )
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(known)}")
     parser.add_argument("--pairs", type=int, default=15, help="interleaved pairs per ratio (default 15)")
     arguments = parser.parse_args()

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
 from urllib.parse import urlsplit
 
 __all__ = ("free_port", "get", "measure", "running_server")
@@ -116,10 +118,15 @@ def get(url: str, headers: Mapping[str, str]) -> bytes:
 @contextlib.contextmanager
 def running_server(command: Sequence[str], *, port: int, env: Mapping[str, str], ready: str) -> Iterator[str]:
     """Run a server of the benchmark and stop it at the end. Gives its base URL once `ready` (a path) answers 200."""
+    base = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=dict(env), stdout=subprocess.DEVNULL, stderr=output)
+        yield from _serving(process, base, ready, output)
+
+
+def _serving(process: subprocess.Popen[bytes], base: str, ready: str, output: IO[bytes]) -> Iterator[str]:
     import httpx
 
-    base = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
@@ -128,8 +135,9 @@ def running_server(command: Sequence[str], *, port: int, env: Mapping[str, str],
                     break
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                error = process.communicate()[1].decode(errors="replace")
-                raise RuntimeError(f"{command[0]} did not become ready: {error[-2000:]}")
+                output.seek(0)
+                error = output.read().decode(errors="replace")
+                raise RuntimeError(f"{process.args} did not become ready: {error[-2000:]}")
             time.sleep(0.02)
         yield base
     finally:

@@ -14,7 +14,9 @@ __all__ = ("Options",)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """`postgres_url` is a superuser's of a durable server, `redis_url` a Valkey with its log on, `folder` for files, `pairs` how many to run."""
+    """`postgres_url` is a superuser's of a durable server, `redis_url` a Valkey with its log on, `folder` for files,
+    `pairs` how many to run.
+    """
 
     folder: Path
     postgres_url: str
