@@ -16,6 +16,7 @@ from pegboard.database.migrations import MigrationError
 from pegboard.database.prepare import prepare
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.database.urls import DatabaseUrls
+from pegboard.supervisor.runfile import attach
 from pegboard.telemetry.logging import configure_logging
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ async def _problems(url: str, apps: Sequence[PiccoloApp]) -> list[str]:
 
 def _config(cli: CommandLine) -> Config:
     """The configuration, with the log kept to what the command itself doesn't say."""
-    config: Config = cli.config()
+    config = attach(cli.config())
     configure_logging(msgspec.structs.replace(config.log, level="error"))
     return config
 

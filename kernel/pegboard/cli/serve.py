@@ -70,7 +70,7 @@ def _serve(http: HttpConfig, ip: str, port: int) -> None:
         websockets=False,
         log_level=LogLevels.warning,
         log_dictconfig=LOGGING,
-        respawn_failed_workers=True,
+        respawn_failed_workers=http.workers > 1,  # of one alone, the end is for whoever runs us to see
         workers_kill_timeout=max(DRAIN, int(http.request_timeout) + 5),
     ).serve(target_loader=_application, wrap_loader=False)
 

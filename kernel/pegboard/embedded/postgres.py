@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -151,7 +150,7 @@ class EmbeddedPostgres:
                 sockets = socket_folder(place)
                 logs = own_folder(folder / "log", user)
                 if not (folder / "data").exists():
-                    _initialise(place, programs, durable)
+                    _initialise(place, programs, durable, guard)
                 password = _password(folder)
                 _check_data(folder / "data")
                 settings = {
@@ -237,7 +236,7 @@ def _lock(path: Path, kind: str, folder: Path, wait: float = 0.0) -> FolderLock:
         ) from None
 
 
-def _initialise(place: Place, programs: Path, durable: bool) -> None:
+def _initialise(place: Place, programs: Path, durable: bool, guard: FolderLock) -> None:
     """Make the data folder, whole or not at all."""
     folder, user = place.folder, place.user
     scratch = folder / "data.new"
@@ -255,23 +254,21 @@ def _initialise(place: Place, programs: Path, durable: bool) -> None:
         command: list[str | Path] = [programs / "initdb", "-D", scratch, "-U", SUPERUSER, f"--pwfile={given}"]
         command += ["-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         command += ["--auth=scram-sha-256", "--no-instructions", *([] if durable else ["--no-sync"])]
-        result = subprocess.run(
-            command,
-            cwd="/",
-            env=_environment(),
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with open_log(folder / "log" / "initdb.log", user) as output:
+            process = GuardedProcess(
+                command,
+                env=_environment(),
+                cwd=Path("/"),
+                user=user,
+                stdout=output,
+                stderr=output,
+                lock=guard.descriptor,
+            )
+        status = process.wait_blocking()
     finally:
         given.unlink()
-    if result.returncode != 0:
-        lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
-        raise EmbeddedError(f"PostgreSQL can't initialise {folder / 'data'}: {' | '.join(lines[-3:])}")
+    if status != 0:
+        raise EmbeddedError(f"PostgreSQL can't initialise {folder / 'data'}: {tail(folder / 'log')}")
     scratch.rename(folder / "data")
 
 

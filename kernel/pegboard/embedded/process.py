@@ -113,6 +113,10 @@ class GuardedProcess:
     def stop_and_wait(self) -> int:
         """As `stop`, for callers without an event loop."""
         self.request_stop()
+        return self.wait_blocking()
+
+    def wait_blocking(self) -> int:
+        """As `wait`, for callers without an event loop."""
         code = self._popen.wait()
         self._close()
         return code
@@ -131,9 +135,7 @@ class GuardedProcess:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-        code = self._popen.wait()
-        self._close()
-        return code
+        return self.wait_blocking()
 
     def _order(self, order: bytes) -> None:
         if self.returncode is None:

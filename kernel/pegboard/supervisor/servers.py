@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -25,8 +26,9 @@ class Servers:
     again.
     """
 
-    def __init__(self, config: Config, progress: Progress) -> None:
+    def __init__(self, config: Config, progress: Progress, *, on_restart: Callable[[], None]) -> None:
         self._progress = progress
+        self._on_restart = on_restart
         self._var = var = Path(config.var)
         self._wanted: dict[str, tuple[type[EmbeddedPostgres] | type[EmbeddedValkey], Path]] = {}
         if not config.database.url:
@@ -91,3 +93,4 @@ class Servers:
                     await self._start(name)
                 except EmbeddedError as error:
                     log.error("server.not_started", server=name, reason=str(error), restart_in=delay)
+            self._on_restart()

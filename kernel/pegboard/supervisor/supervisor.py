@@ -44,6 +44,7 @@ class Supervisor:
         self._servers: Servers | None = None
         self._api: list[Child] = []
         self._workers: list[Child] = []
+        self._ready = False
 
     async def run(self) -> None:
         """Start, run until SIGINT, SIGTERM or SIGHUP, and stop. A second signal ends what is still at work.
@@ -78,16 +79,17 @@ class Supervisor:
         self._var = VarFolder(Path(self._config.var))
         self._address = Address(self._config.http.host, self._config.http.port)
         key = None if self._config.secrets.master_key else self._var.master_key()
-        self._servers = Servers(self._config, self._progress)
+        self._servers = Servers(self._config, self._progress, on_restart=self._write_runfile)
         await self._servers.start()
         env = self._environment(self._servers, self._address, key)
         await self._prepare(env)
         async with self._progress.step("API, workers and scheduler") as step:
             self._make_children(env, self._address)
-            await _all(child.start() for child in (*self._api, *self._workers))
+            await asyncio.gather(*(child.start() for child in (*self._api, *self._workers)))
             workers = self._config.jobs.processes
             step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
         self._write_runfile()
+        self._ready = True
         url = self._address.url
         self._progress.say(f"ready {url} · API docs {url}/docs · Ctrl-C stops")
 
@@ -180,8 +182,8 @@ class Supervisor:
     async def _shut_down(self) -> None:
         """In order: accept nothing new and answer what is under way, finish jobs, then the servers they need."""
         children = [*self._api, *self._workers]
-        if children:
-            self._progress.say("stopping: finishing requests and jobs; Ctrl-C again ends them")
+        if self._ready:
+            self._progress.say("stopping: requests and jobs under way are finished; Ctrl-C again ends them")
         hurry = asyncio.create_task(self._kill_when_hurried(children))
         try:
             await _all(child.stop() for child in self._api)
@@ -195,7 +197,7 @@ class Supervisor:
             if self._var is not None:
                 remove_runfile(self._var.path)
                 self._var.release()
-        if children:
+        if self._stop.is_set():
             self._progress.say("stopped")
 
     async def _kill_when_hurried(self, children: list[Child]) -> None:

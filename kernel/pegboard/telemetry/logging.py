@@ -1,7 +1,7 @@
 """Structured logs: JSON for machines, readable text on a terminal; secrets don't get in."""
 
-import atexit
 import logging
+import multiprocessing.util
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -20,6 +20,7 @@ SENSITIVE = (
     "private_key", "signature",
 )  # fmt: skip
 MASK = "[redacted]"
+MAX_DEPTH = 8
 
 
 def _is_sensitive(key: str) -> bool:
@@ -28,11 +29,13 @@ def _is_sensitive(key: str) -> bool:
 
 
 def _masked(value: Any, depth: int = 0) -> Any:
-    if depth < 4 and isinstance(value, Mapping):
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if depth == MAX_DEPTH:
+        return MASK  # what is not looked into must not be shown
+    if isinstance(value, Mapping):
         return {k: MASK if _is_sensitive(str(k)) else _masked(v, depth + 1) for k, v in value.items()}
-    if depth < 4 and isinstance(value, list | tuple):
-        return [_masked(item, depth + 1) for item in value]
-    return value
+    return [_masked(item, depth + 1) for item in value]
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -143,5 +146,6 @@ def configure_logging(config: LogConfig, *, lines: LineBuffer | None = None) -> 
     root.setLevel(max(level, logging.INFO))
     for name in ("httpx", "httpcore", "asyncio", "dramatiq"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    atexit.register(buffer.flush)
+    # At the end of this process; atexit alone would leave out the server's workers, which end as multiprocessing's do.
+    multiprocessing.util.Finalize(None, buffer.flush, exitpriority=0)
     return AccessLog(buffer, as_json=as_json, enabled=level <= LEVELS["info"])

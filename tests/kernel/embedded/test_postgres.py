@@ -14,7 +14,7 @@ import pytest
 from pegboard.embedded.errors import AlreadyRunningError, EmbeddedError
 from pegboard.embedded.postgres import EmbeddedPostgres
 
-from tests.support.processes import left_of
+from tests.support.processes import left_of, until
 
 OWNER = """
 import sys, time
@@ -134,6 +134,18 @@ async def test_an_initialisation_that_was_killed_is_done_again(folder: Path) -> 
     server = await EmbeddedPostgres.start(folder / "postgres", durable=False)
     await server.stop()
     assert not (folder / "postgres" / "data.new").exists()
+
+
+async def test_an_owner_that_is_killed_while_it_initialises_leaves_nothing(folder: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(folder / "postgres")])
+    await asyncio.to_thread(until, (folder / "postgres" / "data.new" / "base").exists)
+    processes = psutil.Process(owner.pid).children(recursive=True)
+    assert len(processes) > 1
+    owner.kill()
+    owner.wait()
+    server = await EmbeddedPostgres.start(folder / "postgres", durable=False)
+    assert left_of(processes) == []
+    await server.stop()
 
 
 async def test_data_of_another_major_version_are_refused(postgres: Path) -> None:
