@@ -1,0 +1,73 @@
+"""What is in the database helps nobody to log in."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pegboard.vault.store import SecretStore
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.settings import Secret
+
+from tests.support.platform import PASSWORD, TestPlatform
+
+
+async def dump(connection: Any) -> str:
+    """Every row of every table as text, bytes in hexadecimal and, where they are text, as that too."""
+    tables = await connection.fetch("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+    parts = []
+    for (table,) in tables:
+        for (row,) in await connection.fetch(f"SELECT t::text FROM {table} t"):
+            parts.append(row)
+            parts.extend(
+                bytes.fromhex(word.strip('",\\()')).decode("latin-1")
+                for piece in row.split("\\x")[1:]
+                if len(word := piece.split(",")[0].strip('"\\()')) % 2 == 0
+            )
+    return "\n".join(parts)
+
+
+async def test_secrets_tokens_and_passwords_are_not_in_the_database(
+    platform: TestPlatform, tenant: UUID, database_url: str
+) -> None:
+    runtime = platform.runtime
+    ada = await platform.account(tenant)
+    anonymous = platform.anonymous(tenant)
+    first = (await anonymous.post("/api/v1/auth/login", json={"email": ada.email, "password": PASSWORD})).json()
+    second = (await anonymous.post("/api/v1/auth/refresh", json={"refresh_token": first["refresh_token"]})).json()
+    secret = f"a secret {new_id().hex}"
+    async with runtime.database.system_transaction() as system:
+        store = SecretStore(system, runtime.vault, actor=platform.system(tenant), request_id="test")
+        await store.set("hello.key", Secret(secret), tenant_id=tenant)
+    private = runtime.authenticator.keys.signing.private
+    assert isinstance(private, Ed25519PrivateKey)
+    connection = await asyncpg.connect(database_url)
+    try:
+        dumped = await dump(connection)
+    finally:
+        await connection.close()
+    assert ada.email in dumped
+    assert "$argon2id$" in dumped
+    for name, text in {
+        "password": PASSWORD,
+        "refresh token": first["refresh_token"],
+        "its child": second["refresh_token"],
+        "refresh token without its prefix": first["refresh_token"].removeprefix("pgr_"),
+        "access token": first["access_token"],
+        "secret": secret,
+        "secret in hex": secret.encode().hex(),
+        "signing key": private.private_bytes_raw().hex(),
+        "signing key as text": private.private_bytes_raw().decode("latin-1"),
+        "master key": platform.config.secrets.master_key.reveal(),
+    }.items():
+        assert text not in dumped, f"the {name} is in the database"
+
+
+async def test_the_application_does_not_see_the_signing_keys(platform: TestPlatform, tenant: UUID) -> None:
+    for statement in ("SELECT * FROM kernel_signing_keys", "DELETE FROM kernel_signing_keys"):
+        try:
+            async with platform.work(platform.system(tenant)) as work:
+                await work.execute(statement)
+        except asyncpg.InsufficientPrivilegeError:
+            continue
+        raise AssertionError(f"the application may: {statement}")
