@@ -28,7 +28,7 @@ BEGIN = """
 CREATE FUNCTION kernel_idempotency_begin(wanted bytea, OUT state text, OUT body_digest bytea, OUT answer bytea)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    found kernel_idempotency_keys%ROWTYPE;
+    stored kernel_idempotency_keys%ROWTYPE;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended(encode(wanted, 'hex') || kernel_current_tenant()::text, 0)) THEN
         state := 'busy';
@@ -36,17 +36,17 @@ BEGIN
     END IF;
     DELETE FROM kernel_idempotency_keys k
      WHERE k.tenant_id = kernel_current_tenant() AND k.digest = wanted AND k.expires_at <= now();
-    SELECT * INTO found FROM kernel_idempotency_keys k
+    SELECT * INTO stored FROM kernel_idempotency_keys k
      WHERE k.tenant_id = kernel_current_tenant() AND k.digest = wanted;
     IF NOT FOUND THEN
         state := 'new';
         RETURN;
     END IF;
-    body_digest := found.body_digest;
-    answer := found.answer;
+    body_digest := stored.body_digest;
+    answer := stored.answer;
     state := CASE
-        WHEN found.answer IS NOT NULL THEN 'done'
-        WHEN found.leased_until > clock_timestamp() THEN 'leased'
+        WHEN stored.answer IS NOT NULL THEN 'done'
+        WHEN stored.leased_until > clock_timestamp() THEN 'leased'
         ELSE 'free'
     END;
 END
