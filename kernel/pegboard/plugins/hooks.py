@@ -21,7 +21,7 @@ from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
-from pegboard_sdk.payments import PaymentProvider
+from pegboard_sdk.payments import PaymentProvider, TenantPaymentProvider
 from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
@@ -62,12 +62,12 @@ SINGLES: Mapping[str, str] = {
 }
 """Hooks that return one thing, and what that is."""
 
-EXTENSION_PROTOCOLS: Mapping[str, type] = {
-    "payment_providers": PaymentProvider,
-    "ai_providers": AIProvider,
-    "connectors": Connector,
+EXTENSION_PROTOCOLS: Mapping[str, tuple[type, ...]] = {
+    "payment_providers": (PaymentProvider, TenantPaymentProvider),
+    "ai_providers": (AIProvider,),
+    "connectors": (Connector,),
 }
-"""Collecting hooks of the SDK, whose items other plugins use, and the protocol that the items follow."""
+"""Collecting hooks of the SDK, whose items other plugins use, and the protocols of which each item follows one."""
 
 
 class HookError(Exception):
@@ -204,12 +204,10 @@ def _checked(hook: str, result: Any) -> Any:
             kinds = " or ".join(kind.__name__ for kind in ITEMS[hook])
             raise HookError(f"its hook {hook} must return {kinds} items, not {_name_of(item)}")
         if hook in EXTENSION_PROTOCOLS:
-            lacks = missing_members(item, EXTENSION_PROTOCOLS[hook])
-            if lacks:
-                protocol = EXTENSION_PROTOCOLS[hook].__name__
-                raise HookError(
-                    f"its hook {hook} returned {_name_of(item)}, which is no {protocol}: it lacks {lacks[0]}"
-                )
+            lacks = {protocol.__name__: missing_members(item, protocol) for protocol in EXTENSION_PROTOCOLS[hook]}
+            if all(lacks.values()):
+                problems = " and ".join(f"no {name}: it lacks {missing[0]}" for name, missing in lacks.items())
+                raise HookError(f"its hook {hook} returned {_name_of(item)}, which is {problems}")
     return tuple(result)
 
 
