@@ -38,9 +38,10 @@ CREATE TABLE kernel_role_grants (
 CREATE INDEX kernel_role_grants_role ON kernel_role_grants (tenant_id, role);
 """
 
-# A session is a family of refresh tokens. `revoked_xid` is the revoking transaction's id: the revocation feed asks
-# for "everything since the oldest transaction that I couldn't see", which no clock and no slow commit can make it
-# miss. The two partial indexes are the feed's; it reads all tenants, so they don't lead with the tenant.
+# A session is a family of refresh tokens. `revoked_xid` is the revoking transaction's id: the revocation feed asks for
+# "everything since the oldest transaction that I couldn't see", which no clock and no slow commit can make it miss. It
+# can't see a row that is gone, so an account with sessions isn't deleted: they are revoked, and removed when they are
+# old. The two partial indexes are the feed's; it reads all tenants, so they don't lead with the tenant.
 SESSIONS = """
 CREATE TABLE kernel_sessions (
     id uuid PRIMARY KEY,
@@ -54,7 +55,7 @@ CREATE TABLE kernel_sessions (
     updated_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (tenant_id, id),
     CHECK (num_nulls(revoked_at, revoked_reason, revoked_xid) IN (0, 3)),
-    FOREIGN KEY (tenant_id, account_id) REFERENCES kernel_accounts (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, account_id) REFERENCES kernel_accounts (tenant_id, id) ON DELETE RESTRICT
 );
 CREATE INDEX kernel_sessions_account ON kernel_sessions (tenant_id, account_id);
 CREATE INDEX kernel_sessions_expires ON kernel_sessions (tenant_id, expires_at);

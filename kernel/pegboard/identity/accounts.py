@@ -13,9 +13,9 @@ from pegboard.audit.writer import insert_entry
 from pegboard.identity.authenticator import ANONYMOUS
 from pegboard.identity.credentials import check_password, normal_email
 from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly, RegistrationClosed
-from pegboard.identity.permissions import OPERATOR_GRANT, ROLE_GRANT
+from pegboard.identity.permissions import ACCOUNT_DISABLE, OPERATOR_GRANT, ROLE_GRANT
 from pegboard.identity.repository import IdentityRepository
-from pegboard.identity.schemas import Account
+from pegboard.identity.schemas import Account, Status
 from pegboard.identity.sessions import SessionService
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class AccountService:
         wanted = self._checked(work, roles)
         if OPERATOR in wanted:
             self._require_operator(work)
+        display_name = display_name.strip()  # `$` in a schema's pattern lets a last line break through
         repository = IdentityRepository(work)
         row = await repository.insert_account(email=email, password_hash=password_hash, display_name=display_name)
         if row is None:
@@ -157,9 +158,7 @@ class AccountService:
         added, removed = wanted - current, current - wanted
         if OPERATOR in added | removed:
             self._require_operator(work)
-        for role in sorted(removed & {ADMINISTRATOR, OPERATOR}):
-            if not await repository.others_with_role(role, than=account_id):
-                raise LastOfRole(role)
+        await self._leave_one(repository, account_id, removed)
         if added:
             await repository.add_roles(account_id, sorted(added), granted_by=work.principal.account_id)
         if removed:
@@ -175,6 +174,44 @@ class AccountService:
                 after={"roles": sorted(wanted)},
             )
         return await self.get(work, account_id)
+
+    async def set_status(self, work: "Work", account_id: UUID, status: Status) -> Account:
+        """Let an account log in, or end its sessions and keep it from logging in.
+
+        Raises:
+            NotFound: there is no such account.
+            OperatorOnly: it is an operator's, and only an operator disables one.
+            LastOfRole: the tenant would be left without an administrator, or the platform without an operator.
+        """
+        repository = IdentityRepository(work)
+        account = await repository.lock_account(account_id, change=True)
+        if account is None:
+            raise NotFound("There is no such account.")
+        if account["status"] != status:
+            roles = frozenset(await repository.roles(account_id))
+            if OPERATOR in roles:
+                self._require_operator(work)
+            if status == "disabled":
+                await self._leave_one(repository, account_id, roles)
+            await repository.set_status(account_id, status)
+            await insert_entry(
+                work,
+                ACCOUNT_DISABLE,
+                object_type="account",
+                object_id=account_id,
+                before={"status": account["status"]},
+                after={"status": status},
+            )
+            if status == "disabled":
+                await SessionService(self._runtime).revoke(work, "disabled", account_id=account_id)
+        return await self.get(work, account_id)
+
+    @staticmethod
+    async def _leave_one(repository: IdentityRepository, account_id: UUID, roles: frozenset[str]) -> None:
+        """Refuse where nobody else would be left in a role that somebody must have."""
+        for role in sorted(roles & {ADMINISTRATOR, OPERATOR}):
+            if not await repository.others_with_role(role, than=account_id):
+                raise LastOfRole(role)
 
     @staticmethod
     def _checked(work: "Work", roles: Sequence[str]) -> frozenset[str]:

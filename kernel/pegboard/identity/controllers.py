@@ -22,8 +22,8 @@ from pegboard.identity.errors import (
     SessionEnded,
 )
 from pegboard.identity.keys import JsonWebKeySet
-from pegboard.identity.permissions import ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
-from pegboard.identity.schemas import Account, LogIn, RefreshRequest, Register, Roles, TokenPair
+from pegboard.identity.permissions import ACCOUNT_DISABLE, ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
+from pegboard.identity.schemas import Account, LogIn, RefreshRequest, Register, Roles, StatusChange, TokenPair
 from pegboard.identity.sessions import SessionService
 from pegboard.work import SteppedWork, Work
 
@@ -111,6 +111,11 @@ class AccountController(Controller):
     async def set_account_roles(self, account_id: UUID, data: Roles, uow: Work) -> Account:
         """Give an account exactly these roles. When one is taken away, the account has to log in again."""
         return await AccountService(uow.runtime).set_roles(uow, account_id, data.roles)
+
+    @put("/{account_id:uuid}/status", permission=ACCOUNT_DISABLE, errors=(NotFound, OperatorOnly, LastOfRole))
+    async def set_account_status(self, account_id: UUID, data: StatusChange, uow: Work) -> Account:
+        """Disable an account, which logs it out everywhere, or let it log in again."""
+        return await AccountService(uow.runtime).set_status(uow, account_id, data.status)
 
 
 class JwksController(Controller):

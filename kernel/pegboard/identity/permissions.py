@@ -5,11 +5,21 @@ Every account may see and end what is its own; the administrator of a marketplac
 
 from pegboard_sdk.access import Permission, RoleGrant
 
-__all__ = ("ACCOUNT_LIST", "GRANTS", "OPERATOR_GRANT", "PERMISSIONS", "ROLE_GRANT", "SELF_READ", "SESSION_END")
+__all__ = (
+    "ACCOUNT_DISABLE",
+    "ACCOUNT_LIST",
+    "GRANTS",
+    "OPERATOR_GRANT",
+    "PERMISSIONS",
+    "ROLE_GRANT",
+    "SELF_READ",
+    "SESSION_END",
+)
 
 SELF_READ = "account:self.read"
 SESSION_END = "account:session.end"
 ACCOUNT_LIST = "account:account.list"
+ACCOUNT_DISABLE = "account:account.disable"
 ROLE_GRANT = "account:role.grant"
 OPERATOR_GRANT = "kernel:operator.grant"
 
@@ -17,12 +27,13 @@ PERMISSIONS = (
     Permission(SELF_READ, "read their own account"),
     Permission(SESSION_END, "log out"),
     Permission(ACCOUNT_LIST, "list the marketplace's accounts"),
+    Permission(ACCOUNT_DISABLE, "keep the marketplace's accounts from logging in"),
     Permission(ROLE_GRANT, "change the roles of the marketplace's accounts"),
     Permission(OPERATOR_GRANT, "make somebody an operator of the platform"),
 )
 
 GRANTS = (
     RoleGrant("member", (SELF_READ, SESSION_END)),
-    RoleGrant("administrator", (ACCOUNT_LIST, ROLE_GRANT)),
+    RoleGrant("administrator", (ACCOUNT_LIST, ACCOUNT_DISABLE, ROLE_GRANT)),
     RoleGrant("operator", (OPERATOR_GRANT,)),
 )

@@ -98,6 +98,12 @@ class IdentityRepository:
             password_hash,
         )
 
+    async def set_status(self, account_id: UUID, status: str) -> None:
+        """Let an account log in or not. Lock it first, for change."""
+        await self._uow.execute(
+            "UPDATE kernel_accounts SET status = $3 WHERE tenant_id = $1 AND id = $2", self._tenant, account_id, status
+        )
+
     async def roles(self, account_id: UUID) -> list[str]:
         """The account's roles, in order."""
         rows = await self._uow.fetch(

@@ -8,13 +8,23 @@ import msgspec
 
 from pegboard.identity.credentials import EMAIL_MAX, PASSWORD_MAX
 
-__all__ = ("Account", "LogIn", "RefreshRequest", "Register", "Roles", "TokenPair")
+__all__ = ("Account", "LogIn", "RefreshRequest", "Register", "Roles", "Status", "StatusChange", "TokenPair")
 
-Email = Annotated[str, msgspec.Meta(min_length=3, max_length=EMAIL_MAX, description="An e-mail address.")]
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+Email = Annotated[
+    str, msgspec.Meta(min_length=3, max_length=EMAIL_MAX, pattern=_NO_CONTROLS, description="An e-mail address.")
+]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=PASSWORD_MAX, description="The password.")]
 DisplayName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", description="The name that others see.")
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$",
+        description="The name that others see.",
+    ),
 ]
+Status = Literal["active", "disabled"]
 Role = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="A role's name.")]
 
 
@@ -56,9 +66,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     email: str
     display_name: str
-    status: Literal["active", "disabled"]
+    status: Status
     roles: list[str]
     created_at: datetime
+
+
+class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an account may log in."""
+
+    status: Status
 
 
 class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

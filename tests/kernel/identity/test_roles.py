@@ -5,10 +5,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pegboard.identity.errors import SessionEnded
+from pegboard.identity.repository import IdentityRepository
+from pegboard.identity.sessions import SessionService
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditLog
 
-from tests.support.platform import Account, TestPlatform
+from tests.support.platform import PASSWORD, Account, TestPlatform
 
 ADMIN = "/api/v1/admin/accounts"
 ADMINISTRATOR = ("member", "administrator")
@@ -96,6 +99,57 @@ async def test_two_administrators_can_not_unmake_each_other_at_once(platform: Te
     async with platform.work(platform.system(tenant)) as work:
         left = await work.fetchval("SELECT count(*) FROM kernel_role_grants WHERE role = 'administrator'")
     assert left == 1
+
+
+async def set_status(by: Account, to: Account, status: str) -> httpx.Response:
+    return await by.client.put(f"{ADMIN}/{to.id}/status", json={"status": status})
+
+
+async def test_a_disabled_account_is_logged_out_and_stays_out(platform: TestPlatform, tenant: UUID) -> None:
+    admin, ada = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant)
+    disabled = await set_status(admin, ada, "disabled")
+    assert (disabled.status_code, disabled.json()["status"]) == (200, "disabled")
+    assert (await ada.client.get("/api/v1/auth/me")).status_code == 401
+    credentials = {"email": ada.email, "password": PASSWORD}
+    refused = await platform.anonymous(tenant).post("/api/v1/auth/login", json=credentials)
+    assert (refused.status_code, code(refused)) == (403, "auth.account_disabled")
+    assert (await set_status(admin, ada, "active")).json()["status"] == "active"
+    assert (await ada.client.get("/api/v1/auth/me")).status_code == 401
+    assert (await platform.anonymous(tenant).post("/api/v1/auth/login", json=credentials)).status_code == 200
+
+
+async def test_a_log_in_while_the_account_is_disabled_does_not_slip_through(
+    platform: TestPlatform, tenant: UUID
+) -> None:
+    admin, ada = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant)
+    service = SessionService(platform.runtime)
+    async with platform.work(platform.system(tenant)) as logging_in:
+        assert await IdentityRepository(logging_in).lock_account(ada.id, change=False)
+        disabling = asyncio.create_task(set_status(admin, ada, "disabled"))
+        await waits_for_a_lock(platform)
+        slipped = await service.open(logging_in, ada.id)
+    assert (await disabling).status_code == 200
+    with pytest.raises(SessionEnded):
+        await platform.runtime.authenticator.principal(service.issue(slipped).access_token, platform.registry)
+
+
+async def waits_for_a_lock(platform: TestPlatform) -> None:
+    """Return once some transaction waits for another."""
+    async with asyncio.timeout(10), platform.runtime.database.system.acquire() as connection:
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            pass
+
+
+async def test_who_may_not_be_disabled(platform: TestPlatform, tenant: UUID) -> None:
+    admin, operator = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant, OPERATOR)
+    answer = await set_status(admin, operator, "disabled")
+    assert (answer.status_code, code(answer)) == (403, "auth.operator_only")
+    assert (await set_status(operator, admin, "disabled")).status_code == 200
+    answer = await set_status(operator, operator, "disabled")
+    assert (answer.status_code, code(answer)) == (409, "auth.last_of_role")
+    ada = await platform.account(tenant)
+    assert (await set_status(ada, ada, "disabled")).status_code == 403
+    assert (await set_status(operator, await platform.account(await platform.tenant()), "disabled")).status_code == 404
 
 
 async def test_another_tenants_accounts_are_not_there(platform: TestPlatform, tenant: UUID) -> None:

@@ -86,16 +86,23 @@ async def test_an_address_is_taken_in_any_case(platform: TestPlatform, tenant: U
     assert elsewhere.status_code == 201
 
 
+async def test_a_line_break_after_the_name_is_left_out(platform: TestPlatform, tenant: UUID) -> None:
+    answer = await platform.anonymous(tenant).post(f"{AUTH}/register", json=REGISTRATION | {"display_name": "Ada\n"})
+    assert answer.json()["display_name"] == "Ada"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "status"),
     [
         *(
             ("email", email, 422)
             for email in ("ada", "ada@", "@example.com", "a da@example.com", "ada@exa_mple.com", "ada@-a.com", "a@b@c",
-                          "a" * 65 + "@example.com", "ada@example.com\n.org", "ada\u0000@example.com")
+                          "a" * 65 + "@example.com", "ada@example.com .org")
         ),
         ("email", "a" * 250 + "@example.com", 400),
         ("email", None, 400),
+        ("email", "ada@example.com\n.org", 400),
+        ("email", "ada\u0000@example.com", 400),
         ("password", "too short", 422),
         ("password", "Ada@Example.com", 422),
         ("password", "aaaaaaaaaaaaaaaa", 422),
@@ -104,7 +111,9 @@ async def test_an_address_is_taken_in_any_case(platform: TestPlatform, tenant: U
         ("display_name", "", 400),
         ("display_name", " ", 400),
         ("display_name", "x" * 101, 400),
-        ("display_name", "A\u0000B", 422),
+        ("display_name", "A\u0000B", 400),
+        ("display_name", "A\nB", 400),
+        ("display_name", "B ", 400),
         ("roles", ["administrator"], 400),
     ],
 )  # fmt: skip
@@ -113,7 +122,7 @@ async def test_what_is_wrong_with_a_registration(
 ) -> None:
     answer = await platform.anonymous(tenant).post(f"{AUTH}/register", json=REGISTRATION | {field: value})
     assert answer.status_code == status, answer.text
-    if status == 422 and "\u0000" not in value:
+    if status == 422:
         assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
 
 
