@@ -124,7 +124,7 @@ class Sweeper:
         self._catalogs = catalogs
         self._retention = runtime.config.jobs.retention_days * 86_400.0
         self._rescue_after = runtime.config.jobs.rescue_after
-        self._leadership = Leadership(pool, "jobs.sweep", holder)
+        self._leadership = Leadership(pool, "jobs.sweep", holder, ttl=self._rescue_after / 2)
         self._retain_at = 0.0
 
     async def run(self) -> None:
