@@ -19,12 +19,13 @@ class Job(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     `name` is `<plugin>.<snake_case>`. `payload` is a Struct of ids and small values; the rows are read again when
     the job runs. `run` is called in one transaction together with the job's completion, as the system principal of
     the tenant that enqueued it, at least once: it must be idempotent in whatever it does outside that transaction.
-    After `max_attempts` failures the job is a dead letter. `timeout` is in seconds.
+    A Struct that it gives is kept on the job's row. After `max_attempts` failures the job is a dead letter. `timeout` is
+    in seconds.
     """
 
     name: str
     payload: type[P]
-    run: "Callable[[UnitOfWork, P], Awaitable[None]]"
+    run: "Callable[[UnitOfWork, P], Awaitable[msgspec.Struct | None]]"
     max_attempts: int = 8
     timeout: float = 60.0
 
@@ -36,7 +37,7 @@ class ExternalJob(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
 
     name: str
     payload: type[P]
-    run: "Callable[[SteppedUnitOfWork, P], Awaitable[None]]"
+    run: "Callable[[SteppedUnitOfWork, P], Awaitable[msgspec.Struct | None]]"
     max_attempts: int = 8
     timeout: float = 60.0
 
