@@ -19,8 +19,8 @@ class Job(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     `name` is `<plugin>.<snake_case>`. `payload` is a Struct of ids and small values; the rows are read again when
     the job runs. `run` is called in one transaction together with the job's completion, as the system principal of
     the tenant that enqueued it, at least once: it must be idempotent in whatever it does outside that transaction.
-    A Struct that it gives is kept on the job's row. After `max_attempts` failures the job is a dead letter. `timeout` is
-    in seconds.
+    A Struct that it gives is kept on the job's row. After `max_attempts` failures the job is a dead letter. `timeout`
+    is in seconds.
     """
 
     name: str

@@ -104,9 +104,12 @@ async def test_a_payload_that_no_longer_fits_is_a_failure(lab: Lab, home: UUID):
     class Other(msgspec.Struct):
         wanted: str
 
+    async def run(uow: UnitOfWork, _: Other) -> None:
+        await leave_effect(uow, "other", 1)
+
     lab.install(PING)
     job_id = await lab.enqueue(home, PING)
-    lab.install(Job(name="probe.ping", payload=Other, run=leave))
+    lab.install(Job(name="probe.ping", payload=Other, run=run))
     await lab.drain()
     assert "missing required field `wanted`" in (await lab.row(job_id))["error"]
 
