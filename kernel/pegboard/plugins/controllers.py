@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar.params import Parameter
 from pegboard_sdk.http import Controller, get, post
@@ -10,6 +10,7 @@ from pegboard_sdk.http import Controller, get, post
 from pegboard.config.errors import ConfigError
 from pegboard.config.load import load_config
 from pegboard.config.model import Config
+from pegboard.plugins.administration import change_plugin
 from pegboard.plugins.errors import (
     PluginDependency,
     PluginsFileLocked,
@@ -18,11 +19,9 @@ from pegboard.plugins.errors import (
     PluginUnusable,
 )
 from pegboard.plugins.permissions import READ, TOGGLE
-from pegboard.plugins.revisions import Revision
 from pegboard.plugins.schemas import PluginChange, PluginsOverview
 from pegboard.plugins.service import overview, revision_view
-from pegboard.plugins.toggle import toggle
-from pegboard.work import ReadWork, SteppedWork, Work
+from pegboard.work import ReadWork, SteppedWork
 
 __all__ = ("CONTROLLERS", "PluginController")
 
@@ -53,30 +52,12 @@ class PluginController(Controller):
 
 
 async def _toggle(uow: SteppedWork, name: str, *, enabled: bool) -> PluginChange:
-    runtime = uow.runtime
     async with uow.step():
         # Its first statement checks that the session has not been ended; the rest is the system role's business.
         pass
-
-    async def audit(connection: Any, revision: Revision) -> None:
-        # The system role's transaction, in which the revision is written too: one is not without the other.
-        work = Work(connection, runtime, uow.registry, uow.principal, uow.request_id)
-        await work.audit(
-            TOGGLE,
-            object_type="plugin",
-            object_id=name,
-            before={"enabled": not enabled},
-            after={"enabled": enabled, "revision": revision.number},
-        )
-
-    revision = await toggle(
-        runtime.database,
-        await asyncio.to_thread(_current, runtime.config),
-        name,
-        enabled,
-        origin="api",
-        requested_by=uow.principal.account_id,
-        audit=audit,
+    config = await asyncio.to_thread(_current, uow.runtime.config)
+    revision = await change_plugin(
+        uow.runtime, config, uow.principal, name, enabled, origin="api", request_id=uow.request_id
     )
     return PluginChange(plugin=name, enabled=enabled, revision=revision_view(revision))
 

@@ -10,6 +10,7 @@ from pegboard_sdk.http import Route
 
 __all__ = ("RouteView", "handlers_of", "route_problems", "routes_of")
 
+_TYPED = re.compile(r":[a-z]+\}")
 _OPERATION = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]+(_[a-z0-9]+)*$")
 
 
@@ -63,7 +64,12 @@ def routes_of(prefix: str, controllers: Sequence[type[Controller]]) -> list[Rout
                 for path in sorted(handler.paths):
                     full = "/".join(part.strip("/") for part in (prefix, controller.path, path) if part.strip("/"))
                     views.extend(
-                        RouteView(method=str(method), path=f"/{full}", permission=route.permission, operation=name)
+                        RouteView(
+                            method=str(method),
+                            path=f"/{_TYPED.sub('}', full)}",
+                            permission=route.permission,
+                            operation=name,
+                        )
                         for method in sorted(handler.http_methods)
                     )
     return views

@@ -21,7 +21,7 @@ from pegboard.plugins.processes import node_name
 from pegboard.plugins.revisions import Origin, Revision
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
 
-__all__ = ("check_toggle", "toggle")
+__all__ = ("check_toggle", "refuse_environment", "toggle")
 
 Audit = Callable[[Any, Revision], Awaitable[None]]
 
@@ -49,7 +49,7 @@ async def toggle(
         PluginUnusable: it can't be loaded.
         PluginsFileLocked, PluginsFileUnwritable: the file doesn't decide, or can't be written.
     """
-    refuse_environment(name, os.environ if environ is None else environ)
+    refuse_environment(name, environ)
     found = await asyncio.to_thread(discover)
     while True:
         async with database.system_transaction() as connection:
@@ -101,14 +101,14 @@ def check_toggle(found: Discovery, config: Config, plugins: frozenset[str], name
             raise PluginDependency(f"{name} is needed by {', '.join(needed_by)}: disable {_them(needed_by)} first.")
 
 
-def refuse_environment(name: str, environ: Mapping[str, str]) -> None:
+def refuse_environment(name: str, environ: Mapping[str, str] | None = None) -> None:
     """Refuse to write what a variable overrides.
 
     Raises:
         PluginsFileLocked: the environment decides whether the plugin is on.
     """
     variable = f"PEGBOARD_PLUGINS__{name.upper()}__ENABLED"
-    if variable in {key.upper() for key in environ}:
+    if variable in {key.upper() for key in (os.environ if environ is None else environ)}:
         raise PluginsFileLocked(f"{variable} is set and decides whether {name} is on: change it there, and restart.")
 
 
