@@ -1,4 +1,4 @@
-"""Gigs for tests."""
+"""Gigs and orders for tests."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,9 +10,23 @@ from pegboard_sdk import new_id
 
 from tests.support.platform import Account, TestPlatform
 
-__all__ = ("GIGS", "draft", "draft_body", "insert_gigs", "publish", "walk")
+__all__ = (
+    "GIGS",
+    "ORDERS",
+    "act",
+    "draft",
+    "draft_body",
+    "fund",
+    "insert_gigs",
+    "pay",
+    "place",
+    "publish",
+    "state_of",
+    "walk",
+)
 
 GIGS = "/api/v1/creation_studio/gigs"
+ORDERS = "/api/v1/creation_studio/orders"
 
 INSERT = """
 INSERT INTO creation_studio_gigs (
@@ -87,3 +101,42 @@ async def walk(client: httpx.AsyncClient, path: str, **params: Any) -> list[dict
         if cursor is None:
             return items
         assert page["items"], "a page with a next one is not empty"
+
+
+async def place(buyer: Account, gig: dict[str, Any], **body: Any) -> dict[str, Any]:
+    """An order of the gig, as it was answered."""
+    response = await buyer.client.post(
+        ORDERS, json={"gig_id": gig["id"], **body}, headers={"Idempotency-Key": new_id().hex}
+    )
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+async def pay(buyer: Account, order: dict[str, Any]) -> httpx.Response:
+    """Pay for the order through finance's sandbox. Its event is still on its way."""
+    return await buyer.client.post(
+        f"/api/v1/finance/escrows/{order['escrow_id']}/fund",
+        json={"provider": "sandbox", "method": "card_success"},
+        headers={"Idempotency-Key": new_id().hex},
+    )
+
+
+async def fund(buyer: Account, order: dict[str, Any]) -> None:
+    """Pay for the order, with success."""
+    response = await pay(buyer, order)
+    assert response.status_code == 200, response.text
+
+
+async def act(account: Account, order: dict[str, Any], action: str) -> httpx.Response:
+    """Deliver, accept or cancel the order as the account."""
+    body = {"message": "Here it is."} if action == "deliver" else None
+    return await account.client.post(
+        f"{ORDERS}/{order['id']}/{action}", json=body, headers={"Idempotency-Key": new_id().hex}
+    )
+
+
+async def state_of(account: Account, order: dict[str, Any]) -> str:
+    """The order's state, as the account sees it."""
+    response = await account.client.get(f"{ORDERS}/{order['id']}")
+    assert response.status_code == 200, response.text
+    return response.json()["state"]
