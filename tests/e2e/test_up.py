@@ -5,6 +5,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,14 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/health/ready").json()["status"] == "ready"
     except httpx.TransportError:
         return False
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_the_first_start_makes_everything_and_ends_with_one_ready_line(up: Up) -> None:
@@ -114,8 +123,21 @@ def test_a_server_that_is_killed_is_started_again_and_found_by_all(up: Up, name:
     until(lambda: is_ready(up.url))
 
 
-def test_sigterm_stops_it_cleanly(up: Up) -> None:
-    assert up.end(signal.SIGTERM) == 0
+def test_sigterm_answers_what_is_under_way_and_stops_it_cleanly(up: Up) -> None:
+    body = b'{"email": "nobody@pegboard.example", "password": "not the password"}'
+    with socket.create_connection(("127.0.0.1", up.port)) as request:
+        request.sendall(
+            b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body) + body[:10]
+        )
+        assert is_ready(up.url)  # on another connection, after the one above was taken up
+        processes = up.all_processes()
+        up.process.send_signal(signal.SIGTERM)
+        until(lambda: not accepts(up.port))
+        request.sendall(body[10:])
+        assert request.recv(64).startswith(b"HTTP/1.1 401 ")
+    assert up.process.wait(60) == 0
+    assert left_of(processes) == []
     assert up.rest()[-1] == "stopped"
     assert not (up.config.parent / "var" / "run.json").exists()
 

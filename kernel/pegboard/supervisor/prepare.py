@@ -18,6 +18,7 @@ from pegboard.database.migrations import MigrationError
 from pegboard.database.prepare import prepare
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator
+from pegboard.plugins.effective import effective_config
 from pegboard.plugins.manager import load_plugins
 from pegboard.runtime import Runtime
 from pegboard.supervisor.outcome import Administrator, Outcome
@@ -29,6 +30,7 @@ __all__ = ("main",)
 
 async def run(config: Config) -> Outcome:
     """Migrate, make the first administrator, seed the taxonomies."""
+    config = await effective_config(config)
     registry = await asyncio.to_thread(load_plugins, config)
     apps = [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name != "kernel"]
     report = await prepare(config, apps)

@@ -34,13 +34,16 @@ class Progress:
         self._write(f"\r\x1b[K{line}\n" if self._terminal else f"{line}\n")
 
     @asynccontextmanager
-    async def step(self, title: str) -> AsyncIterator[Step]:
-        """Show `title` while the block runs; where it fails, the error is the caller's to show."""
+    async def step(self, title: str, *, others_write: bool = False) -> AsyncIterator[Step]:
+        """Show `title` while the block runs; where it fails, the error is the caller's to show.
+
+        Where `others_write` to the terminal meanwhile, the line is left to them.
+        """
         step = Step(title)
         began = time.monotonic()
         waiting = None
         if self._terminal:
-            self._write(f"\r\x1b[K\x1b[2m  … {title}\x1b[0m")
+            self._write(f"\r\x1b[K\x1b[2m  … {title}\x1b[0m" + ("\n" if others_write else ""))
         else:
             waiting = asyncio.get_running_loop().call_later(SLOW, self.say, f"  … {title}")
         try:

@@ -83,7 +83,7 @@ class Supervisor:
         await self._servers.start()
         env = self._environment(self._servers, self._address, key)
         await self._prepare(env)
-        async with self._progress.step("API, workers and scheduler") as step:
+        async with self._progress.step("API, workers and scheduler", others_write=True) as step:
             self._make_children(env, self._address)
             await asyncio.gather(*(child.start() for child in (*self._api, *self._workers)))
             workers = self._config.jobs.processes

@@ -23,6 +23,7 @@ from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 
 __all__ = ("Entry",)
 
+PROBES = frozenset(("/health/live", "/health/ready"))
 MAX_TARGET = 8_192
 MAX_HEADERS = 32_768
 CSP = b"default-src 'none'; frame-ancestors 'none'"
@@ -194,6 +195,8 @@ class Entry:
         self._platform.runtime.metrics.observe_request(exchange.plugin, scope["method"], route, status, seconds)
         if not self._access_log.enabled:
             return
+        if status == 200 and scope["path"] in PROBES:
+            return  # somebody asks every few seconds; only what is wrong is worth a line
         failed = status >= 500
         principal = exchange.principal
         fields: dict[str, Any] = {

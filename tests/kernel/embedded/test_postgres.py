@@ -108,13 +108,16 @@ async def test_a_killed_server_recovers_at_the_next_start(postgres: Path) -> Non
 async def test_a_pid_file_that_names_a_stranger_stops_nobody(postgres: Path) -> None:
     server = await EmbeddedPostgres.start(postgres, durable=False)
     await server.stop()
-    with subprocess.Popen(["sleep", "600"], user=(postgres / "data").stat().st_uid) as stranger:
+    stranger = subprocess.Popen(["sleep", "600"], user=(postgres / "data").stat().st_uid)
+    try:
         pidfile = postgres / "data" / "postmaster.pid"
         pidfile.write_text(f"{stranger.pid}\n{postgres}/data\n1700000000\n5432\n{server.socket_folder}\n\n")
         server = await EmbeddedPostgres.start(postgres, durable=False)
         await server.stop()
         assert stranger.poll() is None
+    finally:
         stranger.kill()
+        stranger.wait()
 
 
 async def test_a_second_server_on_the_same_data_is_refused(postgres: Path) -> None:
