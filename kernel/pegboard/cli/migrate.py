@@ -117,10 +117,12 @@ def _config(cli: CommandLine) -> Config:
 
 
 def _apps(config: Config) -> list[PiccoloApp]:
-    """What the plugins that are on bring to the database."""
+    """What the plugins that are on, or are about to be, bring to the database."""
+    from pegboard.plugins.effective import effective_config
     from pegboard.plugins.manager import load_plugins
 
-    return [plugin.app for plugin in load_plugins(config).plugins if plugin.app is not None and plugin.name != "kernel"]
+    plugins = load_plugins(_run(effective_config(config))).plugins
+    return [plugin.app for plugin in plugins if plugin.app is not None and plugin.name != "kernel"]
 
 
 def _url(config: Config) -> str:

@@ -12,6 +12,7 @@ from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins.hooks import describe
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import LoadedPlugin, Registry
+from pegboard.taxonomies.seed import seed
 
 __all__ = ("PreparationError", "check_health", "load", "load_ready", "migrate_plugins", "reasons")
 
@@ -76,20 +77,23 @@ def _pending(registry: Registry, ran: Collection[tuple[str, str]]) -> dict[str, 
 
 
 async def migrate_plugins(database: Database, registry: Registry, names: Collection[str]) -> None:
-    """Run the migrations of the plugins in `names`, in dependency order. They aren't undone if the revision fails.
+    """Run the migrations of the plugins in `names`, in dependency order, and seed the registry's taxonomies.
+
+    Neither is undone if the revision fails.
 
     Raises:
         PreparationError: one failed, or the database can't be migrated.
     """
     apps = [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name in names]
-    if not apps:
-        return
-    try:
-        report = await migrate(database.urls.owner, apps)
-    except (MigrationError, DatabaseSetupError) as error:
-        raise PreparationError(f"migrations can't be run: {error}") from error
-    if report.failed:
-        raise PreparationError(_joined({name: f"its migration failed: {why}" for name, why in report.failed.items()}))
+    if apps:
+        try:
+            report = await migrate(database.urls.owner, apps)
+        except (MigrationError, DatabaseSetupError) as error:
+            raise PreparationError(f"migrations can't be run: {error}") from error
+        if report.failed:
+            failed = {name: f"its migration failed: {why}" for name, why in report.failed.items()}
+            raise PreparationError(_joined(failed))
+    await seed(database, registry)
 
 
 async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) -> None:

@@ -16,6 +16,7 @@ from pegboard.plugins.hooks import missing_members
 from pegboard.plugins.manifest import SNAKE
 from pegboard.plugins.registry import LoadedPlugin
 from pegboard.plugins.routes import route_problems
+from pegboard.taxonomies.seed import problems as taxonomy_problems
 
 __all__ = ("Known", "problems")
 
@@ -45,6 +46,8 @@ def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     yield from _tables(plugin, known)
     yield from _jobs(plugin)
     yield from _services(plugin)
+    for taxonomy in plugin.taxonomies:
+        yield from (f"the taxonomy {taxonomy.name}: {wrong}" for wrong in taxonomy_problems(taxonomy))
     for key in _claims(plugin):
         if key in known.taken:
             yield f"the {key[0]} {_shown(key[1])} is already there: {known.taken[key]} brings it"
