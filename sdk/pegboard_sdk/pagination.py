@@ -3,14 +3,27 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
 
 from pegboard_sdk.errors import InvalidCursor
 
-__all__ = ("MAX_PAGE", "Cursor", "Limit", "Page", "decode_cursor", "encode_cursor", "page_sql")
+if TYPE_CHECKING:
+    from pegboard_sdk.work import Record, UnitOfWork
+
+__all__ = (
+    "MAX_PAGE",
+    "Cursor",
+    "Limit",
+    "Page",
+    "decode_cursor",
+    "encode_cursor",
+    "fetch_page",
+    "page_json",
+    "page_sql",
+)
 
 MAX_PAGE = 100
 
@@ -53,21 +66,33 @@ def decode_cursor(cursor: str | None, types: Sequence[type]) -> tuple[Any, ...] 
 
 
 def page_sql(rows: str, *, keys: Sequence[str], limit: str = "$1") -> str:
-    """SQL that answers a list in one statement with one text: the JSON of a `Page`, for `JsonBytes[Page[…]]`.
+    """SQL that answers a list in one statement with one row, for `fetch_page`: PostgreSQL writes the items' JSON.
 
     `rows` is a SELECT in the list's order, without LIMIT, of a column `item` (a record whose columns are the item's
-    fields, or a JSON value) and of `keys`, the columns that the list is ordered by; neither text may hold anything of
-    a request. `limit` is the parameter that holds the page's limit. `decode_cursor` reads the cursor.
+    fields) and of `keys`, the columns that the list is ordered by; neither text may hold anything of a request.
+    `limit` is the parameter that holds the page's limit.
 
         page_sql("SELECT item, g.id FROM gigs g, LATERAL (SELECT g.id, g.title) item ORDER BY g.id DESC", keys=("id",))
 
     The literal LIMIT keeps PostgreSQL's plan cached: of a parameter it guesses that it takes a tenth of all rows, finds
     the general plan too dear because of that, and plans the statement anew each time.
     """
-    last = ", ".join(f"(array_agg({key}))[{limit}]" for key in keys)
-    cursor = f"translate(encode(convert_to(json_build_array({last})::text, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
-    items = f"coalesce(json_agg(item) FILTER (WHERE place <= {limit})::text, '[]')"
-    next_cursor = f"CASE WHEN max(place) > {limit} THEN to_json({cursor})::text ELSE 'null' END"
+    last = "".join(f", (array_agg({key}))[{limit}]" for key in keys)
     listed = f"({rows} LIMIT {MAX_PAGE + 1}) listed LIMIT {limit} + 1"
-    page = f"(SELECT *, row_number() OVER () AS place FROM {listed}) page"  # noqa: S608  # the plugin's own text
-    return f"""SELECT '{{"items":' || {items} || ',"next_cursor":' || {next_cursor} || '}}' FROM {page}"""  # noqa: S608
+    return f"SELECT array_agg(row_to_json(item)::text) AS items{last} FROM (SELECT * FROM {listed}) page"  # noqa: S608  # the plugin's own text
+
+
+async def fetch_page(uow: "UnitOfWork", sql: str, limit: int, *args: Any) -> bytes:
+    """The JSON of a `Page`, for `JsonBytes[Page[…]]`: runs a statement of `page_sql`; `limit` is its first parameter."""
+    row = await uow.fetchrow(sql, limit, *args)
+    assert row is not None, "a statement of page_sql gives one row"
+    return page_json(row, limit)
+
+
+def page_json(row: "Record", limit: int) -> bytes:
+    """The JSON of a `Page` from the row of a statement of `page_sql`."""
+    items, *keys = row.values()
+    if items is None:
+        return b'{"items":[],"next_cursor":null}'
+    following = f'"{encode_cursor(*keys)}"' if len(items) > limit else "null"
+    return f'{{"items":[{",".join(items[:limit])}],"next_cursor":{following}}}'.encode()

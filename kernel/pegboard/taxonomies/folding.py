@@ -10,5 +10,8 @@ LAST = "\U0010ffff"
 
 def fold(text: str) -> str:
     """`text` without case, accents, compatibility forms and needless blanks: `"  Élan vital"` → `"elan vital"`."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Compatibility forms may be capitals (𝐀), and folding may bring forms that decompose: Unicode, 3.13, D146.
+    decomposed = unicodedata.normalize("NFKD", text)
+    for _ in range(2):
+        decomposed = unicodedata.normalize("NFKD", decomposed.casefold())
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from pegboard_sdk.pagination import page_sql
+from pegboard_sdk.pagination import fetch_page, page_json, page_sql
 from pegboard_sdk.work import Record, UnitOfWork
 
 from pegboard.taxonomies.folding import LAST, fold
@@ -19,7 +19,9 @@ LIST = page_sql(
 
 # The taxonomy is looked up in the same statement; without one there is no row, and the caller answers 404.
 TERMS = f"""
-SELECT ({
+SELECT page.* FROM (
+    SELECT id FROM kernel_taxonomies WHERE name = $2 ORDER BY tenant_id NULLS LAST LIMIT 1
+) taxonomy, LATERAL ({
     page_sql(
         "SELECT item, t.sort_key, t.id FROM kernel_taxonomy_terms t"
         " LEFT JOIN kernel_taxonomy_terms p ON p.id = t.parent_id,"
@@ -28,7 +30,7 @@ SELECT ({
         " AND (t.sort_key, t.id) > ($5, $6::uuid) ORDER BY t.sort_key, t.id",
         keys=("sort_key", "id"),
     )
-}) FROM (SELECT id FROM kernel_taxonomies WHERE name = $2 ORDER BY tenant_id NULLS LAST LIMIT 1) taxonomy
+}) page
 """  # noqa: S608  # constants
 
 RESOLVE = """
@@ -41,17 +43,18 @@ ORDER BY t.slug, t.tenant_id NULLS LAST
 FIRST = ("", UUID(int=0))
 
 
-async def list_taxonomies(uow: UnitOfWork, *, limit: int, after: tuple[Any, ...] | None) -> str:
+async def list_taxonomies(uow: UnitOfWork, *, limit: int, after: tuple[Any, ...] | None) -> bytes:
     """The JSON of a page of taxonomies by name."""
-    return await uow.fetchval(LIST, limit, *(after or (None, None)))
+    return await fetch_page(uow, LIST, limit, *(after or (None, None)))
 
 
 async def list_terms(
     uow: UnitOfWork, taxonomy: str, *, prefix: str, limit: int, after: tuple[Any, ...] | None
-) -> str | None:
+) -> bytes | None:
     """The JSON of a page of the terms whose labels begin with `prefix`, by label; None where there is no taxonomy."""
     folded = fold(prefix)
-    return await uow.fetchval(TERMS, limit, taxonomy, folded, folded + LAST, *(after or FIRST))
+    row = await uow.fetchrow(TERMS, limit, taxonomy, folded, folded + LAST, *(after or FIRST))
+    return None if row is None else page_json(row, limit)
 
 
 async def resolve_terms(uow: UnitOfWork, taxonomy: str, slugs: Sequence[str]) -> list[Record]:

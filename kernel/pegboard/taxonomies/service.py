@@ -28,7 +28,7 @@ class TermUnknown(InvalidInput):
 class TaxonomyService:
     """Reads taxonomies; it keeps nothing between calls."""
 
-    async def list_all(self, uow: UnitOfWork, *, limit: int, cursor: str | None) -> str:
+    async def list_all(self, uow: UnitOfWork, *, limit: int, cursor: str | None) -> bytes:
         """The JSON of a page of taxonomies, by name.
 
         Raises:
@@ -36,7 +36,7 @@ class TaxonomyService:
         """
         return await repository.list_taxonomies(uow, limit=limit, after=decode_cursor(cursor, (str, UUID)))
 
-    async def list_terms(self, uow: UnitOfWork, taxonomy: str, *, prefix: str, limit: int, cursor: str | None) -> str:
+    async def list_terms(self, uow: UnitOfWork, taxonomy: str, *, prefix: str, limit: int, cursor: str | None) -> bytes:
         """The JSON of a page of the taxonomy's terms whose labels begin with `prefix`, by label.
 
         Raises:

@@ -13,7 +13,7 @@ from litestar.response import Response
 from litestar.types import Scope
 from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError
-from pegboard_sdk.http import Route, Stream
+from pegboard_sdk.http import JsonBytes, Route, Stream
 
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
@@ -159,7 +159,7 @@ def _encoded(route: Route, result: Any) -> Response[Any]:
         return result
     if result is None and route.status == 204:
         return Response(b"", status_code=204)
-    return Response(_encoder.encode(result), status_code=route.status, media_type="application/json")
+    return JsonBytes(_encoder.encode(result), status_code=route.status)
 
 
 def _encode(content: Any) -> bytes:

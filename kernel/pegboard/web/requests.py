@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request
+from litestar.exceptions import ClientException
 from pegboard_sdk.errors import DomainError
 
 __all__ = ("BoundedRequest", "TooDeep", "nesting_exceeds")
@@ -47,4 +48,8 @@ class BoundedRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         if nesting_exceeds(await self.body(), self.max_nesting):
             raise TooDeep(f"The body nests deeper than {self.max_nesting} levels.")
-        return await super().json()
+        try:
+            return await super().json()
+        except UnicodeDecodeError as error:
+            # msgspec finds it only when a text is made, and Litestar knows it for no fault of the caller's.
+            raise ClientException("not UTF-8") from error

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from pegboard_sdk import Money, Record, UnitOfWork, new_id
-from pegboard_sdk.pagination import page_sql
+from pegboard_sdk.pagination import fetch_page, page_sql
 from pegboard_sdk.services import TermView
 
 from pegboard_creation_studio.repository.fragments import price, utc
@@ -244,25 +244,25 @@ async def list_published_gigs(
     tag: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
-) -> str:
+) -> bytes:
     """The JSON of a page of published gigs, newest first."""
     sql = published_sql(
         owner=owner_id is not None, category=category is not None, tag=tag is not None, after=after is not None
     )
     filters = [value for value in (owner_id, category, tag) if value is not None]
-    return await uow.fetchval(sql, limit, *filters, *(after or ()))
+    return await fetch_page(uow, sql, limit, *filters, *(after or ()))
 
 
-async def list_own_gigs(uow: UnitOfWork, owner_id: UUID, *, limit: int, after: tuple[UUID] | None) -> str:
+async def list_own_gigs(uow: UnitOfWork, owner_id: UUID, *, limit: int, after: tuple[UUID] | None) -> bytes:
     """The JSON of a page of an account's gigs in all states, the last drafted first."""
-    return await uow.fetchval(own_sql(after=after is not None), limit, owner_id, *(after or ()))
+    return await fetch_page(uow, own_sql(after=after is not None), limit, owner_id, *(after or ()))
 
 
 async def search_gigs(
     uow: UnitOfWork, query: str, language: str, *, limit: int, after: tuple[float, UUID] | None
-) -> str:
+) -> bytes:
     """The JSON of a page of the published gigs that match `query`, the best first."""
-    return await uow.fetchval(SEARCH, limit, query, language, *(after or (None, None)))
+    return await fetch_page(uow, SEARCH, limit, query, language, *(after or (None, None)))
 
 
 async def _updated(uow: UnitOfWork, sql: str, *args: Any) -> Record:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pegboard_sdk import Money, Record, UnitOfWork, new_id
-from pegboard_sdk.pagination import page_sql
+from pegboard_sdk.pagination import fetch_page, page_sql
 
 from pegboard_creation_studio.repository.fragments import price, utc
 from pegboard_creation_studio.schemas import Order
@@ -144,6 +144,6 @@ async def insert_delivery(uow: UnitOfWork, order_id: UUID, message: str) -> None
 
 async def list_orders(
     uow: UnitOfWork, account_id: UUID, *, role: Role | None, limit: int, after: tuple[Any, ...] | None
-) -> str:
+) -> bytes:
     """The JSON of a page of the orders that an account buys or sells, the last placed first."""
-    return await uow.fetchval(list_sql(role, after=after is not None), limit, account_id, *(after or ()))
+    return await fetch_page(uow, list_sql(role, after=after is not None), limit, account_id, *(after or ()))

@@ -154,7 +154,7 @@ class GigService:
 
     async def list_published(
         self, *, owner_id: UUID | None, category: str | None, tag: str | None, limit: int, cursor: str | None
-    ) -> str:
+    ) -> bytes:
         """The JSON of a page of published gigs (`GigSummary`), newest first.
 
         Raises:
@@ -165,7 +165,7 @@ class GigService:
             self.uow, owner_id=owner_id, category=category, tag=tag, limit=limit, after=after
         )
 
-    async def list_own(self, *, limit: int, cursor: str | None) -> str:
+    async def list_own(self, *, limit: int, cursor: str | None) -> bytes:
         """The JSON of a page of the principal's gigs (`GigSummary`) in all states, the last drafted first.
 
         Raises:
@@ -174,7 +174,7 @@ class GigService:
         after: Any = decode_cursor(cursor, (UUID,))
         return await repository.list_own_gigs(self.uow, self.uow.principal.account, limit=limit, after=after)
 
-    async def search(self, query: str, *, language: str | None, limit: int, cursor: str | None) -> str:
+    async def search(self, query: str, *, language: str | None, limit: int, cursor: str | None) -> bytes:
         """The JSON of a page of the published gigs (`GigSummary`) that match `query`, the best first.
 
         `query` is what people type into search boxes: words, "phrases", or, -excluded. `language` (ISO 639-1) is the

@@ -116,7 +116,7 @@ class OrderService:
             raise _not_found()
         return found
 
-    async def list_own(self, *, role: Role | None, limit: int, cursor: str | None) -> str:
+    async def list_own(self, *, role: Role | None, limit: int, cursor: str | None) -> bytes:
         """The JSON of a page of the orders (`Order`) that the principal buys, sells, or both; the last placed first.
 
         Raises:
