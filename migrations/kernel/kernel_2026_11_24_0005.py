@@ -72,7 +72,7 @@ JOB_INDEXES = (
     WHERE dedupe_key IS NOT NULL AND finished_at IS NULL
     """,
     # An event reaches a handler through one job row, however often the relay tries.
-    "CREATE UNIQUE INDEX kernel_jobs_event ON kernel_jobs (event_id, name) WHERE event_id IS NOT NULL",
+    "CREATE UNIQUE INDEX kernel_jobs_event ON kernel_jobs (event_id, name, tenant_id) WHERE event_id IS NOT NULL",
 )
 
 # The completion is part of the job's own transaction, which runs as the application, and is all that it may change of a

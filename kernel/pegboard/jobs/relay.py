@@ -28,7 +28,7 @@ CROWDED = 0.05
 log = structlog.get_logger("pegboard.jobs")
 
 # One statement, so one round trip: the events' rows are locked, fanned out and marked. A delivery's id is a UUIDv7 of
-# the event's time. The unique index on (event_id, name) makes a second attempt harmless.
+# the event's time. The unique index on (event_id, name, tenant_id) makes a second attempt harmless.
 _RELAY_EVENTS = """
 WITH batch AS (
     SELECT id, tenant_id, name, payload, trace, request_id FROM kernel_events
@@ -40,7 +40,7 @@ WITH batch AS (
            batch.trace, batch.request_id
     FROM batch JOIN unnest($2::text[], $3::text[], $4::text[], $5::int[]) AS fan (event, name, plugin, max_attempts)
       ON fan.event = batch.name
-    ON CONFLICT (event_id, name) WHERE event_id IS NOT NULL DO NOTHING
+    ON CONFLICT (event_id, name, tenant_id) WHERE event_id IS NOT NULL DO NOTHING
 ), relayed AS (
     UPDATE kernel_events SET relayed_at = now() FROM batch WHERE kernel_events.id = batch.id
 )
