@@ -66,11 +66,6 @@ _RULES = (
     WHERE tables.tenant_required AND other.tenant_required
     AND coalesce(array_position(f.conkey, tables.tenant) <> array_position(f.confkey, other.tenant), true)
     """,
-    """
-    SELECT name || ': no index begins with tenant_id' FROM tables
-    WHERE tenant_required AND has_table_privilege('pegboard_app', oid, 'SELECT')
-    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = tables.oid AND i.indkey[0] = tenant)
-    """,
     # The first two columns narrow a look-up down enough; the rest of a composite key follows from them.
     """
     SELECT name || ': the foreign key ' || f.conname || ' has no index'
