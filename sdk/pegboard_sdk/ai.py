@@ -1,6 +1,6 @@
 """AI providers: what ai_providers needs from whoever runs a language model (hook `ai_providers`)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Literal, Protocol
 
 import msgspec
@@ -36,12 +36,12 @@ class TokenUsage(msgspec.Struct, frozen=True):
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer."""
+    """A whole answer; `usage` is None where the provider does not count."""
 
     model: str
     content: str
     finish_reason: str
-    usage: TokenUsage
+    usage: TokenUsage | None
 
 
 class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +53,8 @@ class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AIProvider(Protocol):
-    """One provider. Methods call out: they are never called inside a transaction. Failures are `UpstreamFailed` or
-    `TooManyRequests`.
+    """One provider. Methods call out: they are never called inside a transaction. Failures are `UpstreamFailed`,
+    `TooManyRequests` or `Unavailable`.
     """
 
     @property
@@ -63,14 +63,14 @@ class AIProvider(Protocol):
         ...
 
     @property
-    def secret(self) -> str | None:
-        """The vault name of the key that it needs, or None."""
+    def secrets(self) -> Sequence[str]:
+        """Vault names of what it needs, such as its key. Those that the vault holds are given to each call."""
         ...
 
-    async def complete(self, request: ChatRequest, *, key: Secret | None) -> ChatCompletion:
+    async def complete(self, request: ChatRequest, *, secrets: Mapping[str, Secret]) -> ChatCompletion:
         """The whole answer at once."""
         ...
 
-    def stream(self, request: ChatRequest, *, key: Secret | None) -> AsyncIterator[ChatChunk]:
+    def stream(self, request: ChatRequest, *, secrets: Mapping[str, Secret]) -> AsyncIterator[ChatChunk]:
         """The answer in pieces, as they come. Closing the iterator stops the provider."""
         ...

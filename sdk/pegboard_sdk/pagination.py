@@ -83,7 +83,7 @@ def page_sql(rows: str, *, keys: Sequence[str], limit: str = "$1") -> str:
 
 
 async def fetch_page(uow: "UnitOfWork", sql: str, limit: int, *args: Any) -> bytes:
-    """The JSON of a `Page`, for `JsonBytes[Page[…]]`: runs a statement of `page_sql`; `limit` is its first parameter."""
+    """Run a statement of `page_sql`, whose first parameter is `limit`. Gives JSON, for `JsonBytes[Page[…]]`."""
     row = await uow.fetchrow(sql, limit, *args)
     assert row is not None, "a statement of page_sql gives one row"
     return page_json(row, limit)
