@@ -15,7 +15,7 @@ from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.plugins import revisions
-from pegboard.plugins.plugins_file import file_hash
+from pegboard.plugins.plugins_file import file_hash, file_key
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.wanted import conflict, enabled_plugins
 
@@ -59,7 +59,7 @@ class FileWatch:
                     self._hash, self._signature = content, signature
                     return
                 self._enabled = enabled_plugins(config)
-                node, path = node_name(), str(self._path)
+                node, path = node_name(), file_key(self._path)
                 recorded = await revisions.recorded_file(connection, node, path)
                 if recorded != content:
                     news = recorded is not None or not await revisions.is_known_file(connection, content)

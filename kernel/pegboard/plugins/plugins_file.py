@@ -15,7 +15,7 @@ import tomlkit.exceptions
 
 from pegboard.plugins.errors import PluginsFileUnwritable
 
-__all__ = ("file_hash", "hash_of", "set_enabled", "with_enabled")
+__all__ = ("file_hash", "file_key", "hash_of", "set_enabled", "with_enabled")
 
 
 def file_hash(path: Path) -> str:
@@ -25,6 +25,11 @@ def file_hash(path: Path) -> str:
         OSError: it can't be read.
     """
     return hash_of(path.read_bytes())
+
+
+def file_key(path: Path) -> str:
+    """What a machine's file is known by, however it was named."""
+    return str(path.resolve())
 
 
 def hash_of(content: bytes) -> str:

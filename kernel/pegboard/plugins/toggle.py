@@ -15,7 +15,7 @@ from pegboard.plugins.discovery import Discovery, discover
 from pegboard.plugins.errors import PluginDependency, PluginsFileLocked, PluginUnknown, PluginUnusable
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.order import dependency_problem
-from pegboard.plugins.plugins_file import set_enabled
+from pegboard.plugins.plugins_file import file_key, set_enabled
 from pegboard.plugins.preparation import reasons
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.revisions import Origin, Revision
@@ -63,7 +63,7 @@ async def toggle(
                 # Somebody else was faster: judge again.
                 continue
             file_hash = await asyncio.to_thread(set_enabled, Path(config.path), name, enabled)
-            await revisions.record_file(connection, node_name(), config.path, file_hash)
+            await revisions.record_file(connection, node_name(), file_key(Path(config.path)), file_hash)
             if now is not None and (name in plugins) == enabled:
                 return now
             wanted = await revisions.propose(

@@ -1,0 +1,211 @@
+"""A plugin that Pegboard doesn't know: built, installed and enabled as its README says, used over HTTP, turned off."""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from tests.support.processes import until
+from tests.support.scratch import ROOT, build_wheel, make_environment
+from tests.support.up import Up, environment
+
+GREETINGS = "/api/v1/hello/greetings"
+GIGS = "/api/v1/creation_studio/gigs"
+CONFIG = """\
+# A marketplace with a plugin of our own.
+[plugins.creation_studio]
+enabled = true
+
+[plugins.finance]
+enabled = true
+
+# Ours.
+[plugins.hello]
+enabled = true  # since today
+congratulation = "Well done!"
+"""
+PASSWORD = "correct horse battery staple"
+# A bounded load must not run into the limits.
+ENVIRONMENT = {"PEGBOARD_HTTP__RATE_PER_IP": "100000", "PEGBOARD_HTTP__RATE_PER_PRINCIPAL": "100000"}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that every user may enter: the servers run as one of their own when the tests are root's."""
+    path = Path(tempfile.mkdtemp(prefix="pegboard-thirdparty-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def python(folder: Path) -> Path:
+    """The interpreter of an environment in which Pegboard and the plugin are installed from their wheels."""
+    pegboard = build_wheel(ROOT, folder / "pegboard")
+    hello = build_wheel(ROOT / "tests" / "contracts" / "thirdparty", folder / "hello")
+    return make_environment(folder / "environment", pegboard, hello)
+
+
+@pytest.fixture(scope="module")
+def up(folder: Path, python: Path) -> Iterator[Up]:
+    """The platform, running."""
+    (folder / "platform").mkdir()
+    config = folder / "platform" / "plugins.toml"
+    config.write_text(CONFIG)
+    with Up(config, python=(str(python),), env=ENVIRONMENT) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operator(up: Up) -> Iterator[httpx.Client]:
+    """The first administrator, who runs the platform."""
+    told = next(line for line in up.lines if "First administrator" in line)
+    match = re.search(r"First administrator: (\S+) password (\S+) ", told)
+    assert match
+    with logged_in(up, match[1], match[2]) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def provider(up: Up) -> Iterator[httpx.Client]:
+    """Somebody who offers something."""
+    registration = {"email": "ada@example.com", "password": PASSWORD, "display_name": "Ada"}
+    assert httpx.post(f"{up.url}/api/v1/auth/register", json=registration).status_code == 201
+    with logged_in(up, "ada@example.com", PASSWORD) as client:
+        yield client
+
+
+def logged_in(up: Up, email: str, password: str) -> httpx.Client:
+    answer = httpx.post(f"{up.url}/api/v1/auth/login", json={"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    token = answer.json()["access_token"]
+    return httpx.Client(base_url=up.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+
+def publish_gig(provider: httpx.Client, title: str) -> str:
+    gig = {"title": title, "price": {"amount": 5000, "currency": "EUR"}, "delivery_days": 3}
+    drafted = provider.post(GIGS, json=gig)
+    assert drafted.status_code == 201, drafted.text
+    gig_id = drafted.json()["id"]
+    published = provider.post(f"{GIGS}/{gig_id}/publish", headers={"If-Match": drafted.headers["ETag"]})
+    assert published.status_code == 200, published.text
+    return gig_id
+
+
+def greeting_of(provider: httpx.Client, gig_id: str) -> dict[str, Any] | None:
+    """The delivered greeting for a gig, once it is there."""
+    items = provider.get(GREETINGS).json()["items"]
+    return next((item for item in items if item["gig_id"] == gig_id and item["delivered_at"]), None)
+
+
+def pegboard(up: Up, python: Path, *arguments: str) -> dict[str, Any]:
+    """What a command of the installed Pegboard answers."""
+    result = subprocess.run(
+        [str(python), "-P", "-m", "pegboard", *arguments, "--json"],
+        env=environment(up.config, {}),
+        cwd=up.config.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+class Load:
+    """Requests in threads, until the end of the block; `statuses` counts the answers of each path."""
+
+    def __init__(self, client: httpx.Client, *paths: str) -> None:
+        self.statuses: dict[str, dict[int, int]] = {path: {} for path in paths}
+        self.broken: list[Exception] = []
+        self._client = client
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(path,)) for path in paths for _ in range(2)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, path: str) -> None:
+        counts = self.statuses[path]
+        while not self._end.is_set():
+            try:
+                status = self._client.get(path).status_code
+            except httpx.HTTPError as error:
+                self.broken.append(error)
+            else:
+                counts[status] = counts.get(status, 0) + 1
+
+
+def test_what_runs_is_what_was_installed(up: Up, python: Path) -> None:
+    where = subprocess.run(
+        [str(python), "-P", "-c", "import pegboard, pegboard_hello; print(pegboard.__file__, pegboard_hello.__file__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert all(path.startswith(str(python.parents[1])) for path in where)
+    (hello,) = [one for one in pegboard(up, python, "plugins", "list")["plugins"] if one["name"] == "hello"]
+    assert (hello["state"], hello["distribution"]) == ("enabled", "pegboard-hello 1.0.0")
+    assert hello["listens_to"] == ["creation_studio.gig_published"]
+
+
+def test_a_published_gig_reaches_the_plugin_and_shows_on_its_route(up: Up, provider: httpx.Client) -> None:
+    gig_id = publish_gig(provider, "I will draw your logo")
+
+    until(lambda: greeting_of(provider, gig_id) is not None)
+    greeting = greeting_of(provider, gig_id)
+    assert greeting is not None
+    assert greeting["text"] == "Well done!"
+
+
+def test_its_routes_keep_its_rules(up: Up, provider: httpx.Client, operator: httpx.Client) -> None:
+    assert httpx.get(f"{up.url}{GREETINGS}").status_code == 401
+    me = provider.get("/api/v1/auth/me").json()["id"]
+    assert provider.post(GREETINGS, json={"account_id": me, "text": "Hi"}).json()["code"] == "hello.greeting_to_self"
+    assert operator.post(GREETINGS, json={"account_id": me, "text": "Welcome!"}).status_code == 201
+    until(lambda: any(item["text"] == "Welcome!" for item in provider.get(GREETINGS).json()["items"]))
+    assert f"{GREETINGS}" in httpx.get(f"{up.url}/openapi.json").json()["paths"]
+
+
+def test_turning_it_off_takes_its_routes_away_and_drops_no_request(
+    up: Up, provider: httpx.Client, operator: httpx.Client
+) -> None:
+    processes = up.run
+    with Load(provider, GIGS, GREETINGS) as load:
+        until(lambda: load.statuses[GREETINGS].get(200, 0) > 20)
+        answer = operator.post("/api/v1/admin/plugins/hello/disable")
+        assert answer.status_code == 202, answer.text
+        until(lambda: load.statuses[GREETINGS].get(404, 0) > 20)
+
+    assert load.broken == []
+    assert set(load.statuses[GIGS]) == {200}
+    assert set(load.statuses[GREETINGS]) == {200, 404}
+    problem = provider.get(GREETINGS)
+    assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+    assert GREETINGS not in httpx.get(f"{up.url}/openapi.json").json()["paths"]
+    assert up.config.read_text() == CONFIG.replace("enabled = true  # since today", "enabled = false  # since today")
+    assert up.run == processes
+
+
+def test_turning_it_on_again_finds_its_data(up: Up, python: Path, provider: httpx.Client) -> None:
+    answer = pegboard(up, python, "plugins", "enable", "hello")
+
+    assert (answer["state"], answer["enabled"]) == ("active", True)
+    assert {item["text"] for item in provider.get(GREETINGS).json()["items"]} == {"Well done!", "Welcome!"}
+    assert up.config.read_text() == CONFIG

@@ -1,0 +1,1 @@
+"""A Pegboard plugin that congratulates providers on what they publish."""
