@@ -148,7 +148,7 @@ def test_it_starts_again_on_the_same_data_and_ctrl_c_stops_it(
     with Up(config) as up:
         # Issue: under 5 s on an idle machine; other tests run beside this one.
         record_property("second_start_s", round(up.seconds, 2))
-        assert up.seconds < 20
+        assert up.seconds < 30
         assert not any("First administrator" in line for line in up.lines)
         assert up.end(signal.SIGINT) == 0
         assert up.rest()[-1] == "stopped"
@@ -262,7 +262,7 @@ def interpreter_for(user: str, folder: Path) -> tuple[str, dict[str, str]]:
     base, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
     (folder / "bin").mkdir(parents=True)
     shutil.copy(base / "bin" / version, folder / "bin" / version)
-    left_out = shutil.ignore_patterns("site-packages", "test", "tests", "idlelib", "ensurepip", "__pycache__", "*.a")
+    left_out = shutil.ignore_patterns("site-packages", "test", "tests", "idlelib", "ensurepip", "*.a")
     shutil.copytree(base / "lib" / version, folder / "lib" / version, ignore=left_out)
     for library in (base / "lib").glob("libpython*"):
         shutil.copy(library, folder / "lib")

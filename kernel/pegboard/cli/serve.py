@@ -4,10 +4,12 @@ import os
 from typing import TYPE_CHECKING
 
 import click
+import structlog
 
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._options import host_option, overridden, port_option
 from pegboard.config.model import HttpConfig
+from pegboard.database.urls import DatabaseUrls
 from pegboard.supervisor.errors import StartError
 from pegboard.supervisor.ports import Address
 from pegboard.supervisor.readiness import supervised
@@ -48,9 +50,11 @@ def command(cli: CommandLine, host: str | None, port: str | None, workers: str |
         _serve(config.http, config.http.host, config.http.port)
         return
     try:
+        DatabaseUrls.from_config(config)  # before the port, and as a line instead of a process that ends
         address = Address(config.http.host, config.http.port)
-    except StartError as error:
+    except (StartError, ValueError) as error:
         raise CommandError(str(error)) from error
+    structlog.get_logger("pegboard.serve").info("serve.listening", url=address.url, workers=config.http.workers)
     _serve(config.http, address.ip, address.port)
 
 

@@ -1,0 +1,113 @@
+"""`pegboard serve`: the API without a supervisor, as in production."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import psutil
+import pytest
+
+from tests.support.processes import left_of, until
+from tests.support.servers import MASTER_KEY
+from tests.support.up import environment, write_config
+
+
+class Served(msgspec.Struct):
+    """A running `pegboard serve`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
+
+    def lines(self) -> list[dict[str, object]]:
+        """The log so far: every line is JSON."""
+        return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
+    """Starts servers on free ports; they are ended with the test."""
+    running: list[subprocess.Popen[bytes]] = []
+    env = environment(
+        write_config(tmp_path),
+        {
+            "PEGBOARD_DATABASE__URL": database_url,
+            "PEGBOARD_REDIS__URL": redis_url,
+            "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
+        },
+    )
+
+    def start(*arguments: str) -> Served:
+        log = tmp_path / "serve.log"
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "pegboard", "serve", *arguments]
+            process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=output, stderr=output)
+        running.append(process)
+        served = Served(process, log, "")
+        until(lambda: process.poll() is not None or any("url" in line for line in served.lines()))
+        if process.poll() is None:
+            served.url = str(next(line["url"] for line in served.lines() if "url" in line))
+            until(lambda: is_ready(served.url), timeout=60)
+        return served
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(60)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_it_serves_logs_json_only_and_stops_cleanly(serve: Serve) -> None:
+    served = serve("--port", "0")
+    answer = httpx.get(f"{served.url}/nothing")
+    assert answer.status_code == 404
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    assert len(children) == 1
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(60) == 0
+    assert left_of(children) == []
+    lines = served.lines()
+    assert any(line.get("request_id") == answer.headers["x-request-id"] for line in lines)
+    assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
+
+
+def test_of_several_processes_one_that_dies_is_replaced(serve: Serve) -> None:
+    served = serve("--port", "0", "--workers", "2")
+    main = psutil.Process(served.process.pid)
+    first = main.children()
+    assert len(first) == 2
+    first[0].kill()
+    until(lambda: len([child for child in main.children() if child.is_running() and child != first[0]]) == 2)
+    until(lambda: is_ready(served.url))
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(60) == 0
+
+
+def test_a_taken_port_is_refused(serve: Serve) -> None:
+    served = serve("--port", "0")
+    result = subprocess.run(
+        [sys.executable, "-m", "pegboard", "serve", "--port", served.url.rpartition(":")[2]],
+        env=environment(served.log.parent / "plugins.toml", {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "is taken" in result.stderr
+    assert result.stderr.count("\n") == 1
