@@ -76,6 +76,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     guessable: bool
     errors: tuple[type[DomainError], ...]
+    timeout: float | None = None
 
 
 class Exchange(Protocol):
@@ -216,6 +217,7 @@ def _route(
     media_type: str | None,
     deprecated: bool,
     also: Mapping[int, str] | None = None,
+    timeout: float | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     if (permission is None) == (not public):
         raise TypeError("a route declares either permission=… or public=True")
@@ -229,6 +231,7 @@ def _route(
         status=status,
         guessable=guessable,
         errors=tuple(errors),
+        timeout=timeout,
     )
     limits: dict[str, Any] = {} if max_body is None else {"request_max_body_size": max_body}
     if media_type is not None:
@@ -282,6 +285,7 @@ def post(
     media_type: str | None = None,
     deprecated: bool = False,
     also: Mapping[int, str] | None = None,
+    timeout: float | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A write in one transaction.
 
@@ -289,11 +293,12 @@ def post(
     the handler calls out and takes a `SteppedUnitOfWork`. `guessable=True`: log-in and the like, limited strictly.
     `max_body` in bytes. `also` documents further statuses, with what each means, that the handler may give the same
     body with: `return Response(order, status_code=202)`.
+    `timeout` in seconds is what a route that calls out may take, where the platform's own time-out is too short for it.
     """
     return _route(
         "POST", path, permission=permission, public=public, idempotency=idempotency, external=external,
         isolation=isolation, status=status, guessable=guessable, errors=errors, max_body=max_body,
-        media_type=media_type, deprecated=deprecated, also=also,
+        media_type=media_type, deprecated=deprecated, also=also, timeout=timeout,
     )  # fmt: skip
 
 

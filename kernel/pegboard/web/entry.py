@@ -127,7 +127,7 @@ class Entry:
                 await self._preflight(answer)
             else:
                 async with asyncio.timeout(self._timeout) as limit:
-                    answer.limit = limit
+                    exchange.limit = limit
                     await self._dispatch(generation, scope, receive, answer)
         except Exception as error:
             if answer.status:
@@ -226,7 +226,7 @@ class Entry:
 class _Answer:
     """The `send` of one request."""
 
-    __slots__ = ("_entry", "_send", "exchange", "head", "limit", "origin", "status")
+    __slots__ = ("_entry", "_send", "exchange", "head", "origin", "status")
 
     def __init__(self, send: Send, entry: Entry, exchange: Exchange, origin: bytes | None, *, head: bool) -> None:
         self._send = send
@@ -234,15 +234,14 @@ class _Answer:
         self.exchange = exchange
         self.origin = origin
         self.head = head
-        self.limit: asyncio.Timeout | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self.limit is not None:
+            if self.exchange.limit is not None:
                 # From here on the time belongs to the receiver: a stream may take as long as it lives.
-                self.limit.reschedule(None)
+                self.exchange.limit.reschedule(None)
             message["headers"] = self._entry.response_headers(list(message["headers"]), self.exchange, self.origin)
         elif self.head and message["type"] == "http.response.body":
             message["body"] = b""

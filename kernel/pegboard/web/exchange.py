@@ -33,7 +33,7 @@ log = structlog.get_logger("pegboard.web")
 class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
-    __slots__ = ("headers", "ip", "plugin", "principal", "registry", "request_id", "runtime", "scope", "tries")
+    __slots__ = ("headers", "ip", "limit", "plugin", "principal", "registry", "request_id", "runtime", "scope", "tries")
 
     def __init__(
         self, runtime: Runtime, registry: Registry, scope: Scope, headers: dict[bytes, bytes], request_id: str, ip: str
@@ -44,6 +44,7 @@ class Exchange:
         self.headers = headers
         self.request_id = request_id
         self.ip = ip
+        self.limit: asyncio.Timeout | None = None
         self.plugin = "kernel"
         self.principal: Principal | None = None
         self.tries = 0

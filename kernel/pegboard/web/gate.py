@@ -1,5 +1,6 @@
 """Between routing and the handler: who asks, may they, and how often. The request's body was not read yet."""
 
+import asyncio
 from uuid import UUID
 
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -50,6 +51,8 @@ class Gate:
                 return
             exchange: Exchange = scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
             exchange.plugin = opt["plugin"]
+            if route.timeout is not None and exchange.limit is not None:
+                exchange.limit.reschedule(asyncio.get_running_loop().time() + route.timeout)
             principal = exchange.principal = await self._authenticate(exchange, route)
             if route.guessable:
                 await self._limiter.check_shared(

@@ -25,6 +25,8 @@ from pegboard_ai_providers.service import CompletionService, UsageService
 
 __all__ = ("AccountUsageController", "CompletionController", "UsageController")
 
+MAX_TIMEOUT = 630.0
+"""Seconds: more than a provider may be given, so that its own time-out is what ends the wait."""
 ERRORS = (
     ConsentMissing,
     ModelNotAllowed,
@@ -42,7 +44,7 @@ class CompletionController(Controller):
 
     path = "/completions"
 
-    @post(permission=COMPLETION_CREATE, external=True, status=200, errors=ERRORS)
+    @post(permission=COMPLETION_CREATE, external=True, status=200, timeout=MAX_TIMEOUT, errors=ERRORS)
     async def create_completion(self, data: CompletionCreate, uow: SteppedUnitOfWork) -> Completion:
         """Have a model go on with a conversation. Its tokens count against the day's quota."""
         return await CompletionService(uow).complete(data)
@@ -54,6 +56,7 @@ class CompletionController(Controller):
         idempotency="none",
         status=200,
         media_type="text/event-stream",
+        timeout=MAX_TIMEOUT,
         errors=ERRORS,
     )
     async def stream_completion(self, data: CompletionCreate, uow: SteppedUnitOfWork) -> Stream:
