@@ -8,6 +8,7 @@ from redis.backoff import ExponentialBackoff
 
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
+from pegboard.database.roles import check_roles
 from pegboard.identity.authenticator import Authenticator
 from pegboard.jobs.notifier import Notifier
 from pegboard.plugins.registry import EMPTY, Registry
@@ -48,10 +49,16 @@ class Runtime:
 
         Raises:
             OSError, asyncpg.PostgresError: the database can't be reached.
+            DatabaseSetupError: row-level security would not bind the application's role.
             ValueError: the master key is missing or malformed.
         """
         vault = Vault.from_config(config)
         database = await Database.open(config, pool_size=pool_size)
+        try:
+            await check_roles(database)
+        except BaseException:
+            await database.close()
+            raise
         client = redis.asyncio.from_url(
             config.redis.url.reveal(),
             socket_timeout=5,

@@ -13,6 +13,7 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError, NotFound
 
 from pegboard.cli import CommandError, CommandLine
+from pegboard.database.roles import DatabaseSetupError
 from pegboard.runtime import Runtime
 from pegboard.supervisor.runfile import attach
 from pegboard.telemetry.logging import configure_logging
@@ -38,7 +39,7 @@ def run(work: Coroutine[Any, Any, T], *, runner: Callable[[Coroutine[Any, Any, T
         return runner(work)
     except DomainError as error:
         raise CommandError(error.detail) from error
-    except (VaultError, ValueError) as error:
+    except (DatabaseSetupError, VaultError, ValueError) as error:
         raise CommandError(str(error)) from error
     except asyncpg.UndefinedTableError as error:
         raise CommandError("the database isn't up to date: run `pegboard migrate` first") from error

@@ -9,6 +9,7 @@ from pegboard.database.pool import Database
 from pegboard.database.prepare import prepare
 from pegboard.database.roles import DatabaseSetupError, bootstrap, check_roles, scram_verifier
 from pegboard.database.urls import APP, OWNER, SYSTEM, derive_password, derive_url
+from pegboard.runtime import Runtime
 from pegboard_sdk.settings import Secret
 
 from tests.kernel.database.conftest import make_config
@@ -209,6 +210,11 @@ async def test_an_app_role_that_policies_would_not_bind_is_refused(
 async def test_the_administrator_as_app_is_refused(probe_url: str, master_key: bytes):
     with pytest.raises(DatabaseSetupError, match="it is a superuser"):
         await _check(probe_url, derive_url(probe_url, SYSTEM, master_key))
+
+
+async def test_no_process_starts_with_it(probe_url: str):
+    with pytest.raises(DatabaseSetupError, match="it is a superuser"):
+        await Runtime.open(make_config(probe_url, app_url=Secret(probe_url)))
 
 
 async def test_app_as_system_is_refused(probe_url: str, master_key: bytes):
