@@ -10,7 +10,7 @@ LAST = "\U0010ffff"
 
 def fold(text: str) -> str:
     """`text` without case, accents, compatibility forms and needless blanks: `"  Élan vital"` → `"elan vital"`."""
-    # Compatibility forms may be capitals (𝐀), and folding may bring forms that decompose: Unicode, 3.13, D146.
+    # Compatibility forms may be capitals, and folding may bring forms that decompose: Unicode, 3.13, D146.
     decomposed = unicodedata.normalize("NFKD", text)
     for _ in range(2):
         decomposed = unicodedata.normalize("NFKD", decomposed.casefold())

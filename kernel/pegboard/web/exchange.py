@@ -97,7 +97,7 @@ class Exchange:
         if key is None:
             return _encoded(route, await call(work))
         async with work.step() as step:
-            replay = await key.reserve(step, LEASE)
+            replay = await key.reserve(step, max(LEASE, (route.timeout or 0) + 30))
         if replay is not None:
             return replay
         try:

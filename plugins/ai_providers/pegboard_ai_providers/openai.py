@@ -32,7 +32,7 @@ class _Usage(msgspec.Struct):
     completion_tokens: int
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, frozen=True):
     content: str | None = None
 
 
