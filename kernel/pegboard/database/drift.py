@@ -27,9 +27,11 @@ async def find_drift(connection: Any, apps: Sequence[PiccoloApp]) -> list[str]:
                 found.append(f"{name}: declared by {table.__name__}, and no migration makes it")
                 continue
             wanted = await _declared(connection, table)
-            have = actual[name]
+            have, generated = actual[name]
             found += [f"{name}.{column}: declared, and not in the database" for column in wanted.keys() - have.keys()]
-            found += [f"{name}.{column}: in the database, and not declared" for column in have.keys() - wanted.keys()]
+            # Piccolo would write to a column that it knows: those that PostgreSQL computes need not be declared.
+            undeclared = have.keys() - wanted.keys() - generated
+            found += [f"{name}.{column}: in the database, and not declared" for column in undeclared]
             found += [
                 f"{name}.{column}: declared {wanted[column]}, in the database {have[column]}"
                 for column in wanted.keys() & have.keys()
@@ -42,20 +44,23 @@ async def find_drift(connection: Any, apps: Sequence[PiccoloApp]) -> list[str]:
     return sorted(found)
 
 
-async def _actual(connection: Any) -> dict[str, dict[str, str]]:
+async def _actual(connection: Any) -> dict[str, tuple[dict[str, str], set[str]]]:
+    """By table: what its columns are, and which of them are generated."""
     rows = await connection.fetch(
         """
-        SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull
-        FROM pg_class c LEFT JOIN pg_attribute a
-            ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
+               a.attgenerated <> '' AS generated
+        FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
         """
     )
-    tables: dict[str, dict[str, str]] = {}
+    tables: dict[str, tuple[dict[str, str], set[str]]] = {}
     for row in rows:
-        columns = tables.setdefault(row["relname"], {})
+        columns, generated = tables.setdefault(row["relname"], ({}, set()))
         if row["attname"] is not None:
             columns[row["attname"]] = _describe(row["type"], not row["attnotnull"])
+        if row["generated"]:
+            generated.add(row["attname"])
     return tables
 
 

@@ -75,6 +75,7 @@ MATCHING = "id uuid PRIMARY KEY, text text NOT NULL, code varchar(8), amount big
     [
         (MATCHING, None),
         (MATCHING.replace("text text", "title text"), "drift_notes.text: declared, and not in the database"),
+        (MATCHING + ", twice bigint GENERATED ALWAYS AS (amount * 2) STORED", None),
         (MATCHING + ", more int", "drift_notes.more: in the database, and not declared"),
         (
             MATCHING.replace("varchar(8)", "varchar(9)"),
