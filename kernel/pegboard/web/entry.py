@@ -133,7 +133,7 @@ class Entry:
             if answer.status:
                 log.warning("response.broken", request_id=exchange.request_id, error=repr(error))
                 raise
-            await answer.problem(to_domain_error(error))
+            await answer.problem(to_domain_error(error, request_id=exchange.request_id))
         finally:
             self._record(scope, exchange, answer.status or 499, time.perf_counter() - started)
 

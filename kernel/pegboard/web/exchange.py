@@ -18,7 +18,7 @@ from pegboard_sdk.http import JsonBytes, Route, Stream
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
-from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
+from pegboard.web.problems import PROBLEM_JSON, encode_problem
 from pegboard.work import ReadWork, SteppedWork, transact
 
 __all__ = ("Exchange",)
@@ -127,7 +127,7 @@ class Exchange:
                 await key.settle(step, answer)
         except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as failure:
             # The lease runs out by itself; what the caller must hear is the first error.
-            log.warning("idempotency.not_settled", error=to_domain_error(failure).code, request_id=self.request_id)
+            log.warning("idempotency.not_settled", error=repr(failure), request_id=self.request_id)
 
     async def _idempotency_key(self, route: Route) -> IdempotencyKey | None:
         if route.idempotency == "none":

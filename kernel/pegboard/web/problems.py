@@ -78,16 +78,16 @@ def _internal() -> DomainError:
     return _made(500, "internal_error", "Something went wrong here. Give the request_id to the administrator.")
 
 
-def to_domain_error(error: BaseException) -> DomainError:
+def to_domain_error(error: BaseException, *, request_id: str) -> DomainError:
     """What the caller may know of `error`. What is our fault is logged, with its traceback, under the request's id."""
     if isinstance(error, DomainError):
         return error
     if isinstance(error, ImproperlyConfiguredException):
-        log.error("request.failed", exc_info=error)
+        log.error("request.failed", exc_info=error, request_id=request_id)
         return _internal()
     if isinstance(error, HTTPException):
         if error.status_code >= HTTP_500_INTERNAL_SERVER_ERROR:
-            log.error("request.failed", exc_info=error)
+            log.error("request.failed", exc_info=error, request_id=request_id)
         return _from_litestar(error)
     if isinstance(error, asyncpg.PostgresError):
         known = _from_postgres(error)
@@ -100,11 +100,11 @@ def to_domain_error(error: BaseException) -> DomainError:
             503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"}
         )
     if isinstance(error, _OUTAGE):
-        log.error("database.unavailable", error=type(error).__name__)
+        log.error("database.unavailable", error=type(error).__name__, request_id=request_id)
         return Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.")
     if isinstance(error, RecursionError):
         return _made(400, "malformed_request", "The request is nested too deep.")
-    log.error("request.failed", exc_info=error)
+    log.error("request.failed", exc_info=error, request_id=request_id)
     return _internal()
 
 

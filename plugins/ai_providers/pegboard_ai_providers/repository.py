@@ -44,7 +44,7 @@ class UsageRepository:
         """
         return await self._uow.fetchval(
             "INSERT INTO ai_providers_quotas AS q (id, tenant_id, account_id, day, reserved_tokens)"
-            " SELECT $1, $2, $3, (now() AT TIME ZONE 'UTC')::date, $4 WHERE $4 <= $5"
+            " SELECT $1::uuid, $2::uuid, $3::uuid, (now() AT TIME ZONE 'UTC')::date, $4::integer WHERE $4 <= $5::integer"
             " ON CONFLICT (tenant_id, account_id, day) DO UPDATE"
             " SET reserved_tokens = q.reserved_tokens + excluded.reserved_tokens"
             " WHERE q.used_tokens + q.reserved_tokens + excluded.reserved_tokens <= $5"
