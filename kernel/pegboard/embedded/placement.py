@@ -7,6 +7,7 @@ a symbolic link shows the way.
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -27,6 +28,8 @@ Say = Callable[[str], None]
 STATE = Path("/var/lib/pegboard")
 LONGEST_SOCKET_FOLDER = 80
 """A socket's whole path may have 107 bytes on Linux and 103 on macOS."""
+PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+"""What servers and client libraries agree on in URLs and lists of folders."""
 
 
 class Programs(msgspec.Struct, frozen=True):
@@ -78,13 +81,13 @@ def own_folder(folder: Path, user: ServerUser | None, mode: int = 0o700) -> Path
 
 
 def socket_folder(place: Place) -> Path:
-    """A folder of mode 0700 with a short path, for the server's socket.
+    """A folder of mode 0700 with a short and plain path, for the server's socket.
 
     Raises:
         EmbeddedError: somebody else made a folder of that name.
     """
     folder = place.folder / "run"
-    if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
+    if len(str(folder)) > LONGEST_SOCKET_FOLDER or not PLAIN.fullmatch(str(folder)):
         folder = Path(tempfile.gettempdir()) / f"pegboard-{_identity(place.folder)}"
     own_folder(folder, place.user)
     owner = place.user.uid if place.user else os.geteuid()

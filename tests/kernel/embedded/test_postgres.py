@@ -178,6 +178,13 @@ async def test_a_file_in_the_way_is_named(folder: Path) -> None:
         await EmbeddedPostgres.start(folder / "postgres", durable=False)
 
 
+async def test_any_path_will_do(folder: Path) -> None:
+    server = await EmbeddedPostgres.start(folder / "a b, é% c" / "postgres", durable=False)
+    connection = await asyncpg.connect(server.url)
+    await connection.close()
+    await server.stop()
+
+
 async def test_a_long_path_gets_a_short_socket(folder: Path) -> None:
     deep = folder / ("long" * 20) / "postgres"
     deep.parent.mkdir(mode=0o755)

@@ -48,6 +48,13 @@ async def test_it_listens_on_a_private_socket_only_and_keeps_its_data(folder: Pa
     await server.stop()
 
 
+async def test_any_path_will_do(folder: Path) -> None:
+    server = await EmbeddedValkey.start(folder / "a b, é% c" / "valkey")
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        await client.set("kept", "yes")
+    await server.stop()
+
+
 async def test_when_its_owner_is_killed_nothing_is_left_and_it_starts_again(folder: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(folder / "valkey")], stdout=subprocess.PIPE, text=True)
     assert owner.stdout
