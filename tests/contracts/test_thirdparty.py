@@ -165,6 +165,22 @@ def test_what_runs_is_what_was_installed(up: Up, python: Path) -> None:
     assert hello["listens_to"] == ["creation_studio.gig_published"]
 
 
+def test_its_command_is_there(up: Up, python: Path) -> None:
+    said = subprocess.run(
+        [str(python), "-P", "-m", "pegboard", "hello", "preview"],
+        env=environment(up.config, {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said == "Well done!\n"
+
+
+def test_its_health_is_shown(operator: httpx.Client) -> None:
+    health = {one["plugin"]: one for one in operator.get("/health/plugins").json()}
+    assert [(check["name"], check["ok"]) for check in health["hello"]["checks"]] == [("words", True)]
+
+
 def test_a_published_gig_reaches_the_plugin_and_shows_on_its_route(up: Up, provider: httpx.Client) -> None:
     gig_id = publish_gig(provider, "I will draw your logo")
 
@@ -201,6 +217,8 @@ def test_turning_it_off_takes_its_routes_away_and_drops_no_request(
     assert GREETINGS not in httpx.get(f"{up.url}/openapi.json").json()["paths"]
     assert up.config.read_text() == CONFIG.replace("enabled = true  # since today", "enabled = false  # since today")
     assert up.run == processes
+    # In every process: the API, the worker and the scheduler.
+    until(lambda: up.log.read_text().count("hello.stopped") == 3)
 
 
 def test_turning_it_on_again_finds_its_data(up: Up, python: Path, provider: httpx.Client) -> None:

@@ -111,7 +111,7 @@ def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known) -> L
         hooks.register(candidate.name, module)
         brought = hooks.call(module, Context(candidate.name, settings))
         plugin = _plugin(candidate, settings, brought, began)
-        wrong = list(problems(plugin, known))
+        wrong = _problems(plugin, known)
         if wrong:
             more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
             raise HookError("; ".join(wrong[:_SHOWN_PROBLEMS]) + more)
@@ -119,6 +119,14 @@ def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known) -> L
         hooks.forget(module)
         raise _SkipError(str(error)) from error
     return plugin
+
+
+def _problems(plugin: LoadedPlugin, known: Known) -> list[str]:
+    """What is wrong with what the plugin brings. Nothing checked the values in it yet: a name may be a number."""
+    try:
+        return list(problems(plugin, known))
+    except Exception as error:  # noqa: BLE001  # whatever odd value it stumbled over is the plugin's
+        return [f"what it brings can't be judged: {describe(error)}"]
 
 
 def _import(candidate: Candidate) -> ModuleType:

@@ -1,7 +1,7 @@
 """What controllers bring, read from the classes without building an application."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from litestar import Controller
@@ -39,12 +39,16 @@ def route_problems(plugin: str, controllers: Sequence[type[Controller]], permiss
     """What is wrong with the routes of a plugin that defines `permissions`."""
     operations: dict[str, str] = {}
     for controller in controllers:
+        # Where none are set, the class has a slot of this name.
+        options = controller.opt if isinstance(controller.opt, Mapping) else {}
         for name, handler in handlers_of(controller):
             where = f"{controller.__qualname__}.{name}"
             route = handler.opt.get("route")
             if not isinstance(handler, HTTPRouteHandler) or not isinstance(route, Route):
                 yield f"the route {where} must be made with a decorator of pegboard_sdk.http"
                 continue
+            if "plugin" in handler.opt or "plugin" in options:
+                yield f"the route {where} sets the option 'plugin', which is the kernel's"
             if route.permission is not None and route.permission not in permissions:
                 yield f"the route {where} needs the permission {route.permission!r}, which {plugin} does not define"
             if not _OPERATION.match(name):

@@ -286,6 +286,18 @@ CODE = {
         "@hookimpl\ndef controllers(): return [Things]",
         "the route Things.list_things needs the permission 'good:thing.read', which bad does not define",
     ),
+    "a route that claims to be another's": (
+        "class Things(Controller):\n    path = '/things'\n    opt = {'plugin': 'kernel'}\n"
+        "    @get('/', public=True)\n    async def list_things(self) -> list[str]: return []\n"
+        "@hookimpl\ndef controllers(): return [Things]",
+        "the route Things.list_things sets the option 'plugin', which is the kernel's",
+    ),
+    "a name that is no text": (
+        "class P(msgspec.Struct):\n    id: int\n"
+        "async def run(uow, payload): pass\n"
+        "@hookimpl\ndef jobs(): return [Job(name=7, payload=P, run=run)]",
+        "what it brings can't be judged: AttributeError",
+    ),
     "a route without a verb": (
         "class Things(Controller):\n    path = '/things'\n"
         "    @get('/', public=True)\n    async def things(self) -> list[str]: return []\n"

@@ -1,16 +1,21 @@
 """What the plugin brings. The entry point names this module; the kernel calls the hooks and does the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+import click
 from litestar import Controller
-from pegboard_sdk import Event, EventHandler, Job, Permission, RoleGrant, UnitOfWork, hookimpl
+from pegboard_sdk import Event, EventHandler, Job, Permission, PluginContext, RoleGrant, hookimpl
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.health import HealthCheck
 
+from pegboard_hello import lifecycle
+from pegboard_hello.commands import preview_command
 from pegboard_hello.controllers import GreetingController
-from pegboard_hello.events import EVENTS, GigPublished
+from pegboard_hello.events import EVENTS
+from pegboard_hello.handlers import EVENT_HANDLERS
 from pegboard_hello.jobs import JOBS
 from pegboard_hello.permissions import GRANTS, PERMISSIONS
-from pegboard_hello.service import GreetingService
+from pegboard_hello.settings import Settings
 from pegboard_hello.tables import TABLES
 
 
@@ -41,11 +46,7 @@ def events() -> Sequence[type[Event]]:
 
 @hookimpl
 def event_handlers() -> Sequence[EventHandler]:
-    return (
-        EventHandler(
-            event="creation_studio.gig_published", name="congratulate", type=GigPublished, handle=_congratulate
-        ),
-    )
+    return EVENT_HANDLERS
 
 
 @hookimpl
@@ -53,5 +54,21 @@ def jobs() -> Sequence[Job]:
     return JOBS
 
 
-async def _congratulate(uow: UnitOfWork, event: GigPublished) -> None:
-    await GreetingService(uow).congratulate(event.owner_id, event.gig_id)
+@hookimpl
+def health_checks(context: PluginContext) -> Sequence[HealthCheck]:
+    return (lifecycle.words_check(context.settings(Settings)),)
+
+
+@hookimpl
+def cli_commands(context: PluginContext) -> Sequence[click.Command]:
+    return (preview_command(context.settings(Settings)),)
+
+
+@hookimpl
+def on_startup() -> Callable[[], Awaitable[None]]:
+    return lifecycle.say_hello
+
+
+@hookimpl
+def on_shutdown() -> Callable[[], Awaitable[None]]:
+    return lifecycle.say_goodbye
