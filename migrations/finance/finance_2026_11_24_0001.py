@@ -125,8 +125,8 @@ BEGIN
         UPDATE finance_balances AS b SET amount = b.amount + line.amount, updated_at = now()
         WHERE b.account_id = line.account_id;
     END LOOP;
-    IF lines > 0 AND (lines < 2 OR last <> lines) THEN
-        RAISE EXCEPTION 'a journal entry has two or more postings, numbered from 1, all inserted by one statement'
+    IF last <> lines THEN
+        RAISE EXCEPTION 'the postings of a journal entry are numbered from 1, and one statement inserts them all'
         USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF total <> 0 THEN
