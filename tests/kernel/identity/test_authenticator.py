@@ -72,8 +72,9 @@ async def test_an_expired_token_is_forgotten(platform: TestPlatform, tenant: UUI
     claims["exp"] = int(time.time()) + 1
     token = jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": "at+jwt"})
     assert await authenticator.principal(token, READS)
-    while authenticator.cached(token, READS) is not None:  # noqa: ASYNC110  # what is awaited is the clock
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(3):
+        while authenticator.cached(token, READS) is not None:  # noqa: ASYNC110  # what is awaited is the clock
+            await asyncio.sleep(0.01)
     assert time.time() >= claims["exp"]
     with pytest.raises(TokenInvalid):
         await authenticator.principal(token, READS)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pegboard.identity.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
 from pegboard.identity.refresh_tokens import RefreshTokens
@@ -77,7 +77,11 @@ class Family:
         return RefreshTokenReused
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
+@example(steps=[("refresh", 0), ("refresh", 1), ("refresh", 1), ("refresh", 0)])
+@example(steps=[("refresh", 0), ("grace passes", None), ("refresh", 1), ("refresh", 0)])
+@example(steps=[("refresh", 0), ("refresh", 0), ("refresh", 2), ("refresh", 0)])
+@example(steps=[("refresh", 0), ("grace passes", None), ("refresh", 0), ("refresh", 1)])
 @given(steps=STEPS)
 async def test_a_family_follows_the_rule(platform: TestPlatform, open_session: LogIn, steps: Sequence[Step]) -> None:
     tenant = await platform.tenant()

@@ -82,6 +82,7 @@ async def test_a_slow_commit_is_not_missed(
         await feed.ask_again()
     assert feed.is_revoked(quickly.session_id)
     assert not feed.is_revoked(slowly.session_id)
+    assert feed.told.count(quickly.session_id) == 1, "rows are read again; nobody is told again"
     await transaction.commit()
     await feed.ask_again()
     assert feed.is_revoked(slowly.session_id)
@@ -120,6 +121,19 @@ async def test_another_server_with_lower_ids_is_read_anew(
         await connection.execute(REVOKE, session.session_id)
     await feed.ask_again()
     assert feed.is_revoked(session.session_id)
+
+
+async def test_it_keeps_itself_fresh(runtime: Runtime) -> None:
+    feed = runtime.authenticator.revocations
+    await feed.start()
+    intervals = []
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            before = feed.as_of
+            while feed.as_of == before:  # noqa: ASYNC110  # the feed is watched, not told
+                await asyncio.sleep(0.01)
+            intervals.append(feed.as_of - before)
+    assert min(intervals) < MAX_AGE, intervals
 
 
 async def test_all_who_wait_share_one_question(feed: CountingFeed) -> None:
