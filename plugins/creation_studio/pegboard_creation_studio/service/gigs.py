@@ -261,7 +261,7 @@ class GigService:
             raise TermUnknown(error.detail, errors=errors) from error
 
     async def _audit(self, action: str, gig_id: UUID, **changes: Mapping[str, Any]) -> None:
-        await self.uow.audit(action, object_type="creation_studio_gig", object_id=gig_id, **changes)
+        await self.uow.audit(action, object_type="gig", object_id=gig_id, **changes)
 
     @property
     def _settings(self) -> Settings:

@@ -168,7 +168,7 @@ class OrderService:
         )
         await self.uow.audit(
             audited,
-            object_type="creation_studio_order",
+            object_type="order",
             object_id=order["id"],
             before=before,
             after={"state": order["state"]},
