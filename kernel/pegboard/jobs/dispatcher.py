@@ -126,7 +126,7 @@ class Dispatcher:
                     self._offered.extendleft(reversed(batch))
                     failures += 1
                     log.warning("jobs.claim_failed", error=repr(error), failures=failures)
-                    await asyncio.sleep(min(5.0, 0.1 * 2**failures))
+                    await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
                     continue
                 except asyncio.CancelledError:
                     self._offered.extendleft(reversed(batch))

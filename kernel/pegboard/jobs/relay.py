@@ -115,7 +115,7 @@ class Relay:
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.RedisError) as error:
                     failures += 1
                     log.warning("relay.failed", error=repr(error), failures=failures)
-                    await asyncio.sleep(min(5.0, 0.1 * 2**failures))
+                    await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
                     continue
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
