@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import psutil
 import pytest
+from pegboard.supervisor.ports import Address
 
 from tests.support.processes import left_of, until
 from tests.support.servers import MASTER_KEY
@@ -22,7 +23,8 @@ class Served(msgspec.Struct):
 
     process: subprocess.Popen[bytes]
     log: Path
-    url: str
+    env: dict[str, str]
+    url: str = ""
 
     def lines(self) -> list[dict[str, object]]:
         """The log so far: every line is JSON."""
@@ -51,7 +53,7 @@ def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
             command = [sys.executable, "-m", "pegboard", "serve", *arguments]
             process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=output, stderr=output)
         running.append(process)
-        served = Served(process, log, "")
+        served = Served(process, log, env)
         until(lambda: process.poll() is not None or any("url" in line for line in served.lines()))
         if process.poll() is None:
             served.url = str(next(line["url"] for line in served.lines() if "url" in line))
@@ -74,13 +76,15 @@ def is_ready(url: str) -> bool:
 
 def test_it_serves_logs_json_only_and_stops_cleanly(serve: Serve) -> None:
     served = serve("--port", "0")
-    answer = httpx.get(f"{served.url}/nothing")
+    answer = httpx.get(f"{served.url}/nothing", headers={"connection": "close"})
     assert answer.status_code == 404
     children = psutil.Process(served.process.pid).children(recursive=True)
     assert len(children) == 1
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(60) == 0
     assert left_of(children) == []
+    # The connection that it closed lingers; the next one listens on the port at once all the same.
+    Address("127.0.0.1", int(served.url.rpartition(":")[2])).release()
     lines = served.lines()
     assert any(line.get("request_id") == answer.headers["x-request-id"] for line in lines)
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
@@ -102,7 +106,7 @@ def test_a_taken_port_is_refused(serve: Serve) -> None:
     served = serve("--port", "0")
     result = subprocess.run(
         [sys.executable, "-m", "pegboard", "serve", "--port", served.url.rpartition(":")[2]],
-        env=environment(served.log.parent / "plugins.toml", {}),
+        env=served.env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -110,4 +114,18 @@ def test_a_taken_port_is_refused(serve: Serve) -> None:
     )
     assert result.returncode == 2
     assert "is taken" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_what_it_lacks_is_one_line(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pegboard", "serve", "--port", "0"],
+        env=environment(write_config(tmp_path), {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("pegboard: database.url is not set")
     assert result.stderr.count("\n") == 1

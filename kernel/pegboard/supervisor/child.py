@@ -26,7 +26,8 @@ class Child:
     """A `pegboard` command that is kept running. Its output is ours.
 
     `grace` is how long it may take to stop, in seconds. `probe` waits until it works; without one, the child's own line
-    on its pipe counts.
+    on its pipe counts. `on_start` is called at each start, `on_failure` when it can't be kept running; `stop` then
+    raises why.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class Child:
         *,
         grace: float,
         probe: Callable[[], Awaitable[None]] | None = None,
-        on_start: Callable[[], None] = lambda: None,
+        on_start: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> None:
         self.name = name
         self._command = [sys.executable, "-P", "-m", "pegboard", *arguments]
@@ -45,6 +47,7 @@ class Child:
         self._grace = grace
         self._probe = probe
         self._on_start = on_start
+        self._on_failure = on_failure
         self._process: GuardedProcess | None = None
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -64,6 +67,7 @@ class Child:
             StartError: it ended several times before it was ready, or was not ready in time.
         """
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+        self._keeper.add_done_callback(lambda task: task.cancelled() or not task.exception() or self._on_failure())
         ready = asyncio.create_task(self._ready.wait())
         try:
             async with asyncio.timeout(START_TIMEOUT):
@@ -95,7 +99,11 @@ class Child:
         delay = FIRST_DELAY
         while not self._stopping.is_set():
             began = time.monotonic()
-            was_ready = await self._run()
+            try:
+                was_ready = await self._run()
+            except OSError as error:  # no memory for a process, say: as if it had ended
+                log.error("process.not_started", process=self.name, reason=str(error))
+                was_ready = False
             if self._stopping.is_set():
                 return
             if not self._ready.is_set():
@@ -126,6 +134,7 @@ class Child:
         finally:
             if watch is not None:
                 watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)  # it looks at the pipe until then
             pipe.close()
 
     def _launch(self, pipe: ReadyPipe) -> GuardedProcess:

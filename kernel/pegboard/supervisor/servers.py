@@ -23,12 +23,15 @@ log = structlog.get_logger("pegboard.supervisor")
 
 class Servers:
     """PostgreSQL and Valkey, each where its URL is not configured. Their URLs stay the same when they are started
-    again.
+    again; `on_restart` is called then, and `on_failure` when one can't be kept running: `stop` then raises why.
     """
 
-    def __init__(self, config: Config, progress: Progress, *, on_restart: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Config, progress: Progress, *, on_restart: Callable[[], None], on_failure: Callable[[], None]
+    ) -> None:
         self._progress = progress
         self._on_restart = on_restart
+        self._on_failure = on_failure
         self._var = var = Path(config.var)
         self._wanted: dict[str, tuple[type[EmbeddedPostgres] | type[EmbeddedValkey], Path]] = {}
         if not config.database.url:
@@ -64,14 +67,19 @@ class Servers:
         if (valkey := self._running.get("Valkey")) is not None:
             self.redis_url = valkey.url
         self._keepers = [asyncio.create_task(self._keep(name), name=f"keep {name}") for name in self._wanted]
+        for keeper in self._keepers:
+            keeper.add_done_callback(lambda task: task.cancelled() or not task.exception() or self._on_failure())
 
     async def stop(self) -> None:
         """Stop them: everything is on disk afterwards."""
         for keeper in self._keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        kept = await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(server.stop() for server in self._running.values()))
         self._running.clear()
+        for result in kept:
+            if isinstance(result, Exception):
+                raise result
 
     async def _start(self, name: str) -> None:
         server, folder = self._wanted[name]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from pegboard.config.model import Config
 from pegboard.embedded.process import GuardedProcess, launched
@@ -29,6 +30,7 @@ DRAIN = 40.0
 """Seconds for the API's last requests: more than a request may take and than an open stream gets."""
 SPARE = 5.0
 """Seconds on top of what a process gives its own work."""
+log = structlog.get_logger("pegboard.supervisor")
 
 
 class Supervisor:
@@ -79,7 +81,7 @@ class Supervisor:
         self._var = VarFolder(Path(self._config.var))
         self._address = Address(self._config.http.host, self._config.http.port)
         key = None if self._config.secrets.master_key else self._var.master_key()
-        self._servers = Servers(self._config, self._progress, on_restart=self._write_runfile)
+        self._servers = Servers(self._config, self._progress, on_restart=self._write_runfile, on_failure=self._stop.set)
         await self._servers.start()
         env = self._environment(self._servers, self._address, key)
         await self._prepare(env)
@@ -150,7 +152,8 @@ class Supervisor:
         serve = ["serve", "--host", address.ip, "--port", str(address.port)]
 
         def child(name: str, arguments: list[str], **options: Any) -> Child:
-            return Child(name, arguments, env, on_start=self._write_runfile, **options)
+            on_start, on_failure = self._write_runfile, self._stop.set
+            return Child(name, arguments, env, on_start=on_start, on_failure=on_failure, **options)
 
         self._api = [
             child(
@@ -177,7 +180,10 @@ class Supervisor:
             redis_url=self._servers.redis_url,
             processes={**self._servers.pids, **processes},
         )
-        write_runfile(self._var.path, run)
+        try:
+            write_runfile(self._var.path, run)
+        except OSError as error:  # commands beside it don't find it then; what runs goes on
+            log.error("runfile.not_written", reason=str(error))
 
     async def _shut_down(self) -> None:
         """In order: accept nothing new and answer what is under way, finish jobs, then the servers they need."""

@@ -1,0 +1,37 @@
+"""A process that is kept running: what ends before it is ready is tried again, and given up at the start."""
+
+import os
+
+import pytest
+from pegboard.supervisor.child import Child
+from pegboard.supervisor.errors import StartError
+
+
+def child(*arguments: str, started: list[str]) -> Child:
+    return Child(
+        "example",
+        arguments,
+        os.environ,
+        grace=5.0,
+        on_start=lambda: started.append("started"),
+        on_failure=lambda: started.append("failed"),
+    )
+
+
+async def test_one_that_always_ends_before_it_is_ready_is_given_up() -> None:
+    started: list[str] = []
+    ending = child("no-such-command", started=started)
+    with pytest.raises(StartError, match=r"example ended 3 times at its start \(status 2\)"):
+        await ending.start()
+    assert started == ["started"] * 3
+    await ending.stop()
+
+
+async def test_what_keeps_it_from_running_is_told() -> None:
+    started: list[str] = []
+    ending = child("no-such-command\0", started=started)
+    with pytest.raises(ValueError, match="null byte"):
+        await ending.start()
+    assert started == ["failed"]
+    with pytest.raises(ValueError, match="null byte"):
+        await ending.stop()
