@@ -118,6 +118,22 @@ async def admin(probe_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+async def test_a_read_is_one_statement_and_a_write_adds_its_begin_and_commit(
+    single: Database, tenants: tuple[UUID, UUID]
+):
+    """Taking and giving back a connection costs no round trip while its tenant stays."""
+    one, _ = tenants
+    await read(single, one)
+    statements: list[str] = []
+    async with single.reader(one) as connection:
+        connection.add_query_logger(lambda record: statements.append(record.query))
+    await read(single, one)
+    assert statements == [VALUES]
+    statements.clear()
+    await run(single, "transaction", one, "SELECT 1")
+    assert len(statements) == 3
+
+
 async def until_it_runs(admin: asyncpg.Connection, what: str) -> int:
     """The server process that runs a statement like `what`, once one does."""
     pid = None
