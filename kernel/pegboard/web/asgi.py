@@ -1,6 +1,7 @@
 """The factory that the server calls in each API process."""
 
 import os
+import signal
 from pathlib import Path
 
 from pegboard.config.load import load_config
@@ -17,4 +18,4 @@ def create() -> Entry:
     config = load_config(Path(path) if path else None)
     access_log = configure_logging(config.log)
     configure_tracing("pegboard-api")
-    return Entry(config, access_log)
+    return Entry(config, access_log, stop_signals=(signal.SIGTERM, signal.SIGINT))

@@ -1,7 +1,9 @@
 """The ASGI application: what happens to every request before and after the generation that answers it."""
 
 import asyncio
+import signal
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation
 from pegboard.telemetry.logging import AccessLog
 from pegboard.web.exchange import Exchange
+from pegboard.web.leaving import heed
 from pegboard.web.platform import Platform
 from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 
@@ -53,11 +56,12 @@ class HeadersTooLarge(DomainError):
 
 class Entry:
     """Gives each request its id, limits and time-out, hands it to the current generation, and logs and counts the
-    answer.
+    answer. `stop_signals` are those that tell this process to end, where a server runs it.
     """
 
-    def __init__(self, config: Config, access_log: AccessLog) -> None:
+    def __init__(self, config: Config, access_log: AccessLog, *, stop_signals: Iterable[signal.Signals] = ()) -> None:
         self._config = config
+        self._stop_signals = stop_signals
         self._platform = Platform(config)
         self._access_log = access_log
         http = config.http
@@ -98,6 +102,7 @@ class Entry:
             if message["type"] == "lifespan.startup":
                 try:
                     await self._platform.start()
+                    heed(self._stop_signals, self._platform.leave)
                 except Exception as error:
                     log.exception("startup.failed")
                     await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})  # type: ignore[misc]
@@ -115,9 +120,9 @@ class Entry:
         addresses = self._platform.addresses
         ip = addresses.caller(peer, headers.get(b"x-forwarded-for"))
         generation = self._platform.holder.current
-        exchange = Exchange(self._platform.runtime, generation.registry, scope, headers, new_id().hex, ip)
+        exchange = Exchange(self._platform.runtime, generation, scope, headers, new_id().hex, ip)
         scope[EXCHANGE] = exchange
-        answer = _Answer(send, self, exchange, headers.get(b"origin"), head=scope["method"] == "HEAD")
+        answer = _Answer(send, self, exchange, headers.get(b"origin"), head=exchange.head)
         if answer.head:
             scope["method"] = "GET"
         try:

@@ -15,10 +15,11 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import JsonBytes, Route, Stream
 
-from pegboard.plugins.registry import Registry
+from pegboard.plugins.generation import Generation
 from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from pegboard.web.problems import PROBLEM_JSON, encode_problem
+from pegboard.web.streams import StreamAnswer
 from pegboard.work import ReadWork, SteppedWork, transact
 
 __all__ = ("Exchange",)
@@ -33,14 +34,25 @@ log = structlog.get_logger("pegboard.web")
 class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
-    __slots__ = ("headers", "ip", "limit", "plugin", "principal", "registry", "request_id", "runtime", "scope", "tries")
+    __slots__ = (
+        "closing", "head", "headers", "ip", "limit", "plugin", "principal", "registry", "request_id", "runtime",
+        "scope", "tries",
+    )  # fmt: skip
 
     def __init__(
-        self, runtime: Runtime, registry: Registry, scope: Scope, headers: dict[bytes, bytes], request_id: str, ip: str
+        self,
+        runtime: Runtime,
+        generation: Generation[Any],
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        request_id: str,
+        ip: str,
     ) -> None:
         self.runtime = runtime
-        self.registry = registry
+        self.registry = generation.registry
+        self.closing = generation.closing
         self.scope = scope
+        self.head = scope.get("method") == "HEAD"
         self.headers = headers
         self.request_id = request_id
         self.ip = ip
@@ -66,7 +78,7 @@ class Exchange:
         if route.safe:
             work = ReadWork(self.runtime, self.registry, self.known_principal, self.request_id)
             try:
-                return _encoded(route, await call(work))
+                return self._encoded(route, await call(work))
             finally:
                 await work.release()
         return await self._run_write(route, call)
@@ -81,8 +93,8 @@ class Exchange:
                 ) as work:
                     if key is not None and (replay := await key.begin(work)) is not None:
                         return replay
-                    response = _encoded(route, await call(work))
-                    if key is not None:
+                    response = self._encoded(route, await call(work))
+                    if key is not None and not isinstance(response, Stream):
                         await key.store(work, response)
                 return response
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
@@ -95,18 +107,18 @@ class Exchange:
         work = SteppedWork(self.runtime, self.registry, self.known_principal, self.request_id, route.isolation)
         key = await self._idempotency_key(route)
         if key is None:
-            return _encoded(route, await call(work))
+            return self._encoded(route, await call(work))
         async with work.step() as step:
             replay = await key.reserve(step, max(LEASE, (route.timeout or 0) + 30))
         if replay is not None:
             return replay
         try:
-            response = _encoded(route, await call(work))
+            response = self._encoded(route, await call(work))
         except BaseException as error:
             await self._settle_failure(work, key, error)
             raise
         if not isinstance(response, Stream):
-            async with work.step() as step:
+            async with work.step(settles=True) as step:
                 await key.settle(step, response)
         return response
 
@@ -123,7 +135,7 @@ class Exchange:
                 headers=error.headers,
             )
         try:
-            async with asyncio.timeout(5), work.step() as step:
+            async with asyncio.timeout(5), work.step(settles=True) as step:
                 await key.settle(step, answer)
         except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as failure:
             # The lease runs out by itself; what the caller must hear is the first error.
@@ -150,17 +162,18 @@ class Exchange:
             vault=self.runtime.vault,
         )
 
-
-def _encoded(route: Route, result: Any) -> Response[Any]:
-    """The answer with its body as bytes, so that nothing can fail after the commit."""
-    if isinstance(result, Response):
-        if not isinstance(result, Stream) and not isinstance(result.content, bytes):
-            result.content = b"" if result.content is None else _encode(result.content)
-            result.media_type = result.media_type or "application/json"
-        return result
-    if result is None and route.status == 204:
-        return Response(b"", status_code=204)
-    return JsonBytes(_encoder.encode(result), status_code=route.status)
+    def _encoded(self, route: Route, result: Any) -> Response[Any]:
+        """The answer with its body as bytes, so that nothing can fail after the commit."""
+        if isinstance(result, Stream):
+            return StreamAnswer(result, closing=self.closing, request_id=self.request_id, head=self.head)
+        if isinstance(result, Response):
+            if not isinstance(result.content, bytes):
+                result.content = b"" if result.content is None else _encode(result.content)
+                result.media_type = result.media_type or "application/json"
+            return result
+        if result is None and route.status == 204:
+            return Response(b"", status_code=204)
+        return JsonBytes(_encoder.encode(result), status_code=route.status)
 
 
 def _encode(content: Any) -> bytes:

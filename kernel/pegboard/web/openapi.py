@@ -60,25 +60,39 @@ def complete_document(document: dict[str, Any], routes: dict[tuple[str, str], Ro
             route = routes.get((path, method))
             if route is None or not isinstance(operation, dict):
                 continue
-            _complete(operation, route)
+            _complete(path, operation, route)
     return document
 
 
-def _complete(operation: dict[str, Any], route: Route) -> None:
+def _complete(path: str, operation: dict[str, Any], route: Route) -> None:
     responses: dict[str, Any] = operation["responses"]
-    responses["400"] = _problem_response("Problem: the request can't be read, or a field is not valid.")
+
+    def add(status: int, meaning: str) -> None:
+        """A problem that the kernel answers with, besides those that the route names itself."""
+        named = responses.get(str(status), {}).get("description", "")
+        if not named.startswith("Problem: "):
+            named = "Problem"
+        responses[str(status)] = _problem_response(
+            f"{named}: {meaning}" if named == "Problem" else f"{named}; {meaning}"
+        )
+
+    add(400, "the request can't be read, or a field is not valid")
     if route.permission is not None:
-        responses["401"] = _problem_response("Problem: nobody is logged in, or the token is not valid.")
-        responses.setdefault("403", _problem_response(f"Problem: needs the permission {route.permission}."))
+        add(401, "nobody is logged in, or the token is not valid")
+        add(403, f"needs the permission {route.permission}")
         operation["security"] = [{BEARER: []}]
         operation["x-permission"] = route.permission
-    responses["429"] = _problem_response("Problem: too many requests; wait for Retry-After seconds.")
-    responses["503"] = _problem_response("Problem: something needed is down; try again after Retry-After seconds.")
-    responses["default"] = _problem_response("Problem.")
+    if "{" in path:
+        add(404, "there is nothing at this path")
     if not route.safe:
-        responses.setdefault("409", _problem_response("Problem: the object's state does not allow it."))
-        responses.setdefault("413", _problem_response("Problem: the body is too large."))
-        responses.setdefault("422", _problem_response("Problem: a value breaks a rule."))
+        add(409, "the object's state does not allow it")
+        add(413, "the body is too large")
+        add(422, "a value breaks a rule")
+    add(414, "the path and query are too long")
+    add(429, "too many requests, wait for Retry-After seconds")
+    add(431, "the headers are too large")
+    add(503, "something needed is down, try again after Retry-After seconds")
+    responses["default"] = _problem_response("Problem")
     if route.idempotency != "none":
         operation.setdefault("parameters", []).append(
             {

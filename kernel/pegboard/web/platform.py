@@ -1,5 +1,6 @@
 """What an API process runs: the runtime, and the generations that answer requests."""
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar
@@ -15,6 +16,9 @@ from pegboard.web.ratelimit import RateLimiter
 
 __all__ = ("Platform",)
 
+DRAIN_TIMEOUT = 30.0
+"""Seconds that open streams get when their generation or this process ends."""
+
 
 class Platform:
     """Started and stopped with the process; its parts can't be reached before."""
@@ -25,7 +29,9 @@ class Platform:
         self._runtime: Runtime | None = None
         self._limiter: RateLimiter | None = None
         self._watcher: RegistryWatcher | None = None
-        self.holder: GenerationHolder[Litestar] = GenerationHolder(self._build, on_swap=self._swapped)
+        self.holder: GenerationHolder[Litestar] = GenerationHolder(
+            self._build, on_swap=self._swapped, drain_timeout=DRAIN_TIMEOUT
+        )
 
     @property
     def runtime(self) -> Runtime:
@@ -61,6 +67,13 @@ class Platform:
         except BaseException:
             await self.stop()
             raise
+
+    def leave(self, at_once: bool) -> None:
+        """This process is about to end: have open streams end too, `at_once` or after the time that they have. The
+        server waits for them before it calls `stop`.
+        """
+        closing = self.holder.current.closing
+        asyncio.get_running_loop().call_later(0.0 if at_once else DRAIN_TIMEOUT, closing.set)
 
     async def stop(self) -> None:
         """Finish what runs, then close everything; a platform that stopped half-way through its start too."""
