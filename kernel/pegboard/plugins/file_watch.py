@@ -7,6 +7,7 @@ toggle changes one of them, and the others must not undo it.
 import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,7 +18,7 @@ from pegboard.database.pool import Database
 from pegboard.plugins import revisions
 from pegboard.plugins.plugins_file import file_hash, file_key
 from pegboard.plugins.processes import node_name
-from pegboard.plugins.wanted import conflict, enabled_plugins
+from pegboard.plugins.wanted import conflict, enabled_plugins, source_hash
 
 __all__ = ("FileWatch",)
 
@@ -33,58 +34,61 @@ class FileWatch:
         self._reload = reload
         self._process = process
         self._signature: tuple[int, int, int] | None = None
-        self._hash: str | None = None
+        self._settling: tuple[int, int, int] | None = None
         self._enabled: frozenset[str] | None = None
 
     async def look(self, database: Database) -> None:
-        """Import the file if it changed since any process of this machine read it last.
+        """Import the file if it changed since a process of this machine read it last. Costs one `stat` otherwise.
 
-        Costs one `stat` when it didn't.
+        While the process runs, a change counts once it was seen twice: many editors empty a file before they write it,
+        and an empty file turns everything off.
         """
         signature = await asyncio.to_thread(self._stat)
         if signature == self._signature:
             return
-        proposed = False
+        if self._signature is not None and signature != self._settling:
+            self._settling = signature
+            return
         async with database.system_transaction() as connection:
             # Toggles write the file while they hold the lock: only now do file and record belong together.
             await revisions.lock(connection)
-            try:
-                content = await asyncio.to_thread(file_hash, self._path)
-            except OSError as error:
-                self._refuse(f"{self._path} can't be read: {error.strerror}")
-                return
-            if content != self._hash:
-                config = await asyncio.to_thread(self._read)
-                if config is None:
-                    self._hash, self._signature = content, signature
-                    return
-                self._enabled = enabled_plugins(config)
-                node, path = node_name(), file_key(self._path)
-                recorded = await revisions.recorded_file(connection, node, path)
-                if recorded != content:
-                    news = recorded is not None or not await revisions.is_known_file(connection, content)
-                    await revisions.record_file(connection, node, path, content)
-                    if news:
-                        revision = await revisions.propose(
-                            connection, self._enabled, file_hash=content, origin="file", by_process=self._process
-                        )
-                        proposed = True
-                        log.info("plugins.file_imported", revision=revision.number, plugins=revision.plugins)
-        self.error = None
-        self._hash, self._signature = content, signature
-        if proposed:
+            source = await asyncio.to_thread(self._read)
+            imported = await self._import(connection, source) if source is not None else False
+        self._signature = signature
+        if imported:
             await revisions.notify(database)
+
+    async def _import(self, connection: Any, source: str) -> bool:
+        """Make what the file says the wanted set, if that is news. Whether it was."""
+        assert self._enabled is not None, "the file was read"
+        node, path = node_name(), file_key(self._path)
+        recorded = await revisions.recorded_file(connection, node, path)
+        if recorded == source:
+            return False
+        news = recorded is not None or not await revisions.is_known_file(connection, source)
+        await revisions.record_file(connection, node, path, source)
+        if news:
+            revision = await revisions.propose(
+                connection, self._enabled, file_hash=source, origin="file", by_process=self._process
+            )
+            log.info("plugins.file_imported", revision=revision.number, plugins=revision.plugins)
+        return news
 
     def conflict(self, plugins: Collection[str]) -> str | None:
         """How the file differs from the wanted `plugins`, which count; None where they agree."""
         return None if self._enabled is None else conflict(self._path, self._enabled, plugins, node_name())
 
-    def _read(self) -> Config | None:
+    def _read(self) -> str | None:
+        """What the file is known by, as it is now; None where it can't be used."""
         try:
-            return self._reload()
+            content = file_hash(self._path)
+            self._enabled = enabled_plugins(self._reload())
+        except OSError as error:
+            return self._refuse(f"{self._path} can't be read: {error.strerror}")
         except ConfigError as error:
-            self._refuse(str(error))
-            return None
+            return self._refuse(str(error))
+        self.error = None
+        return source_hash(content, self._enabled)
 
     def _refuse(self, reason: str) -> None:
         if reason != self.error:

@@ -64,6 +64,7 @@ class Generation(Generic[A]):
         self.closing = asyncio.Event()
         """Set when open streams must end: the generation is retired and its time to drain is over."""
         self._leases = 0
+        self._requests: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Event | None = None
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -87,10 +88,14 @@ class Generation(Generic[A]):
         """Answer a request as ASGI, holding a lease."""
         if self.app is None:
             raise RuntimeError("this process serves no requests: its generations have no application")
+        request: asyncio.Task[None] | None = asyncio.current_task()
+        assert request is not None, "requests are answered in tasks"
+        self._requests.add(request)
         self._leases += 1
         try:
             await self.app(scope, receive, send)
         finally:
+            self._requests.discard(request)
             self.release()
 
     async def open(self, startup_timeout: float) -> None:
@@ -123,6 +128,11 @@ class Generation(Generic[A]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), bound)
         return self._leases == 0
+
+    def cut_off(self) -> None:
+        """Cancel the requests that still run: streams that did not end when they were told to."""
+        for request in self._requests:
+            request.cancel()
 
     async def close(self) -> None:
         """Have the owning task exit the lifespan, and wait for it. Doing it twice changes nothing."""
@@ -258,7 +268,8 @@ class GenerationHolder(Generic[A]):
 
     async def _retire(self, old: Generation[A]) -> None:
         if not await old.drain(self._drain_timeout) and not await old.idle(self._close_grace):
-            log.warning("generation.not_idle", generation=old.number, leases=old.leases)
+            log.warning("generation.cut_off", generation=old.number, leases=old.leases)
+            old.cut_off()
         await old.close()
         log.info("generation.retired", generation=old.number)
 

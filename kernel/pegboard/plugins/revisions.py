@@ -30,6 +30,7 @@ __all__ = (
     "record_file",
     "recorded_file",
     "revision",
+    "standing",
     "wanted_revision",
 )
 
@@ -79,6 +80,13 @@ async def wanted_revision(connection: Any) -> Revision | None:
             "SELECT * FROM kernel_plugin_revisions WHERE state IN ('preparing', 'active') ORDER BY number DESC LIMIT 1"
         )
     )
+
+
+async def standing(connection: Any) -> tuple[Revision | None, Revision | None]:
+    """The active one, and the one in preparation. One statement: processes ask it all the time."""
+    rows = await connection.fetch("SELECT * FROM kernel_plugin_revisions WHERE state IN ('active', 'preparing')")
+    found = {row["state"]: _one(row) for row in rows}
+    return found.get("active"), found.get("preparing")
 
 
 async def revision(connection: Any, number: int) -> Revision | None:

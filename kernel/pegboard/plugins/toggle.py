@@ -19,7 +19,7 @@ from pegboard.plugins.plugins_file import file_key, set_enabled
 from pegboard.plugins.preparation import reasons
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.revisions import Origin, Revision
-from pegboard.plugins.wanted import enabled_plugins, with_plugins
+from pegboard.plugins.wanted import enabled_plugins, source_hash, with_plugins
 
 __all__ = ("check_toggle", "refuse_environment", "toggle")
 
@@ -62,14 +62,16 @@ async def toggle(
             if now is not None and (base is None or now.number != base.number):
                 # Somebody else was faster: judge again.
                 continue
-            file_hash = await asyncio.to_thread(set_enabled, Path(config.path), name, enabled)
-            await revisions.record_file(connection, node_name(), file_key(Path(config.path)), file_hash)
+            content = await asyncio.to_thread(set_enabled, Path(config.path), name, enabled)
+            in_file = enabled_plugins(config)
+            source = source_hash(content, in_file | {name} if enabled else in_file - {name})
+            await revisions.record_file(connection, node_name(), file_key(Path(config.path)), source)
             if now is not None and (name in plugins) == enabled:
                 return now
             wanted = await revisions.propose(
                 connection,
                 plugins | {name} if enabled else plugins - {name},
-                file_hash=file_hash,
+                file_hash=source,
                 origin=origin,
                 requested_by=requested_by,
             )

@@ -1,5 +1,6 @@
 """The configuration with the plugins on that a revision wants."""
 
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import msgspec
 
 from pegboard.config.model import Config, PluginEntry
 
-__all__ = ("conflict", "enabled_plugins", "with_plugins")
+__all__ = ("conflict", "enabled_plugins", "source_hash", "with_plugins")
 
 
 def enabled_plugins(config: Config) -> frozenset[str]:
     """The plugins that the file and the environment turn on."""
     return frozenset(name for name, entry in config.plugins.items() if entry.enabled)
+
+
+def source_hash(file_hash: str, enabled: Collection[str]) -> str:
+    """What is known of a `plugins.toml`: its content, and which plugins it turns on together with the environment."""
+    return hashlib.sha256(f"{file_hash} {' '.join(sorted(enabled))}".encode()).hexdigest()
 
 
 def with_plugins(config: Config, plugins: Collection[str]) -> Config:

@@ -179,18 +179,17 @@ class RegistryWatcher:
         """One look: the file, then the wanted revision."""
         if self._file is not None:
             await self._file.look(self._database)
-        async with self._database.system_transaction() as connection:
-            active = await revisions.active_revision(connection)
-            wanted = await revisions.wanted_revision(connection)
-        if active is None or wanted is None:
+        active, next_one = await revisions.standing(self._database.system)
+        if active is None:
             raise RuntimeError("no plugin revision is active any more: was the database replaced?")
+        wanted = next_one or active
         if self._prepared is not None and self._prepared[0] not in (active.number, wanted.number):
             await self._drop_prepared()
         self._note_conflict(wanted)
         if active.number != self._active:
             await self._catch_up(active)
-        elif wanted.state == "preparing":
-            await self._prepare(wanted, active)
+        elif next_one is not None:
+            await self._prepare(next_one, active)
 
     async def _prepare(self, wanted: Revision, active: Revision) -> None:
         """The first phase: report ready, or give the revision up for everybody."""

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pegboard.database.pool import Database
+from pegboard.plugins.effective import effective_config
+from pegboard.plugins.file_watch import FileWatch
 from pegboard_sdk.ids import new_id
 
 from tests.support.fleet import Fleet, operator, overview, until
@@ -299,6 +302,23 @@ async def test_an_edited_file_is_imported(fleet: Fleet, workshop: Workshop) -> N
     assert (active["origin"], active["plugins"]) == ("file", ["hello"])
 
 
+async def test_a_file_that_an_editor_just_emptied_turns_nothing_off(fleet: Fleet) -> None:
+    fleet.config()
+    fleet.write("[plugins.hello]\nenabled = true\n")
+    database = await Database.open(fleet.config(), pool_size=1)
+    watch = FileWatch(fleet.file, fleet.config, new_id())
+    await watch.look(database)
+
+    fleet.write("")
+    await watch.look(database)
+    fleet.write("[plugins.hello]\nenabled = true\n# and more\n")
+    await watch.look(database)
+    await watch.look(database)
+    wanted = await database.system.fetch("SELECT plugins FROM kernel_plugin_revisions")
+    await database.close()
+    assert [row["plugins"] for row in wanted] == [["hello"], ["hello"]]
+
+
 async def test_changed_settings_make_a_new_generation(fleet: Fleet, workshop: Workshop) -> None:
     code = HELLO.replace(
         '"greeting": "hello"', '"greeting": request.scope["pegboard.exchange"].registry.settings[Settings].word'
@@ -474,6 +494,30 @@ async def test_a_variable_that_decides_is_named(
 
     answer = await account.client.post("/api/v1/admin/plugins/hello/enable")
     assert (answer.status_code, answer.json()["code"]) == (409, "plugin_set_by_environment")
+
+
+async def test_a_variable_counts_at_the_next_start(
+    fleet: Fleet, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.add("hello", HELLO)
+    fleet.config()
+    fleet.write("[plugins.hello]\nenabled = true\n")
+    assert await status(await fleet.api()) == 200
+    await fleet.close()
+
+    monkeypatch.setenv("PEGBOARD_PLUGINS__HELLO__ENABLED", "false")
+    assert await status(await fleet.api()) == 404
+
+
+async def test_what_is_about_to_run_is_known_before_it_does(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
+    workshop.add("hello", HELLO)
+    workshop.add("other")
+    account = await operator(await fleet.api())
+    await decided(account, (await toggle(account, "hello", enabled=True))["number"])
+
+    fleet.write("[plugins.other]\nenabled = true\n", tmp_path / "there")
+    config = await effective_config(fleet.config(tmp_path / "there"))
+    assert {name for name, entry in config.plugins.items() if entry.enabled} == {"hello", "other"}
 
 
 async def test_enabling_what_is_on_changes_nothing(fleet: Fleet, workshop: Workshop) -> None:
