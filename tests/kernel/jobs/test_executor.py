@@ -263,4 +263,4 @@ async def test_a_job_whose_plugin_goes_between_claim_and_run_is_parked_without_c
 @given(st.integers(1, 100), st.floats(0, 1, exclude_max=True))
 def test_the_delay_grows_up_to_an_hour_and_half_of_it_is_jitter(attempts: int, uniform: float):
     full = min(3600.0, 4.0 ** (attempts - 1))
-    assert full / 2 <= retry_delay(attempts, uniform) < full
+    assert full / 2 <= retry_delay(attempts, uniform) <= full
