@@ -17,6 +17,7 @@ from pegboard.taxonomies.folding import LAST, fold
         ("ﬁne", "fine"),
         ("\uff37\uff49de", "wide"),
         ("Ǆ", "dz"),
+        ("12 ㎾", "12 kw"),
         ("設計", "設計"),
     ],
 )
