@@ -211,29 +211,6 @@ async def test_lists_come_sorted_from_an_index(
     assert "Seq Scan" not in plan
 
 
-async def plans_of_ten_calls(platform: TestPlatform, tenant: UUID, sql: str) -> dict[str, int]:
-    """How often PostgreSQL planned for just these arguments, and how often it took its general plan."""
-    connection = await asyncpg.connect(
-        platform.runtime.database.urls.app, server_settings={"application_name": f"pegboard:{tenant}"}
-    )
-    try:
-        for _ in range(10):
-            assert await connection.fetchval(sql, 20) is not None
-        row = await connection.fetchrow(
-            "SELECT custom_plans AS custom, generic_plans AS generic FROM pg_prepared_statements WHERE statement = $1",
-            sql,
-        )
-    finally:
-        await connection.close()
-    return dict(row)
-
-
-async def test_the_hot_list_is_planned_once(platform: TestPlatform, crowded: Account):
-    """A plan made anew for each request costs more than running it."""
-    sql = published_sql(**ALL)
-    assert await plans_of_ten_calls(platform, crowded.tenant_id, sql) == {"custom": 5, "generic": 5}
-
-
 async def plan_of_search(connection: Any, words: str) -> str:
     """The plan of what `creation_studio_search_gigs` runs inside, which EXPLAIN of a call doesn't show."""
     body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'creation_studio_search_gigs'")
