@@ -12,6 +12,14 @@ A handler's arguments are Litestar's: names of the path, `data` (the JSON body),
 `FromHeader[…]` or, where the controller's path names it, `FromPath[…]`; and `uow`: a `UnitOfWork`, or a
 `SteppedUnitOfWork` where `external=True`. The kernel authorizes before it parses, opens the transaction after it,
 encodes the answer, commits, and only then sends.
+
+An answer that comes in pieces is a `Stream` of an async iterator; of `text/event-stream` each piece is a whole event.
+
+    return Stream(self._events(), media_type="text/event-stream")
+
+One task reads the iterator, without a transaction and without a connection: what `uow` gives is read before. It is
+closed whatever ends it: the receiver that hangs up or does not read, or the generation that is retired. Events then end
+with `event: closing` and a hint to connect again; if the iterator fails, with `event: error` and the problem as data.
 """
 
 import inspect
