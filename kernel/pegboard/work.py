@@ -149,12 +149,15 @@ class Work(WorkContext):
 class ReadWork(Work):
     """A unit of work of plain reads: no transaction, and a connection only once something is read."""
 
-    __slots__ = ()
+    __slots__ = ("_ended",)
 
     def __init__(self, runtime: "Runtime", registry: Registry, principal: Principal, request_id: str) -> None:
         super().__init__(None, runtime, registry, principal, request_id)
+        self._ended = False
 
     async def _connect(self) -> Any:
+        if self._ended:
+            raise RuntimeError("the unit of work has ended: a stream reads what it needs before it begins")
         if self.connection is None:
             self.connection = await self.runtime.database.acquire_reader(self.tenant_id)
         return self.connection
@@ -180,7 +183,8 @@ class ReadWork(Work):
         yield
 
     async def release(self) -> None:
-        """Give the connection back."""
+        """Give the connection back; nothing can be read any more."""
+        self._ended = True
         if self.connection is not None:
             connection, self.connection = self.connection, None
             await self.runtime.database.app.release(connection)
@@ -194,14 +198,14 @@ async def transact(
     request_id: str,
     *,
     isolation: Isolation = "read committed",
+    check_session: bool = True,
 ) -> AsyncIterator[Work]:
     """One unit of work: a transaction as the principal's tenant that commits at the end of the block; then its
-    after-commit callbacks.
+    after-commit callbacks. It is refused where the principal's session has ended, unless `check_session` is off.
     """
     database = runtime.database
-    async with database.transaction(
-        principal.tenant_id, session_id=principal.session_id, isolation=isolation
-    ) as connection:
+    session_id = principal.session_id if check_session else None
+    async with database.transaction(principal.tenant_id, session_id=session_id, isolation=isolation) as connection:
         work = Work(connection, runtime, registry, principal, request_id)
         yield work
     await work.committed()
@@ -224,8 +228,13 @@ class SteppedWork(WorkContext):
         self.isolation: Isolation = isolation
 
     @asynccontextmanager
-    async def step(self) -> AsyncIterator[Work]:
+    async def step(self, *, settles: bool = False) -> AsyncIterator[Work]:
         async with transact(
-            self.runtime, self.registry, self.principal, self.request_id, isolation=self.isolation
+            self.runtime,
+            self.registry,
+            self.principal,
+            self.request_id,
+            isolation=self.isolation,
+            check_session=not settles,
         ) as work:
             yield work

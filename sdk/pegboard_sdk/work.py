@@ -155,8 +155,11 @@ class SteppedUnitOfWork(Context, Protocol):
     call.
     """
 
-    def step(self) -> AbstractAsyncContextManager[UnitOfWork]:
+    def step(self, *, settles: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
         """A transaction that commits at the end of the block and rolls back on an exception. Reserve → step ends → call
         → settle in another.
+
+        A step is refused once the principal's session has ended. One that `settles` is not: it writes down the outcome
+        of a call that was made, which stays true though somebody logged out meanwhile.
         """
         ...

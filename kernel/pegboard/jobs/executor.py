@@ -43,8 +43,8 @@ class _LeasedSteppedWork(SteppedWork):
         self._job = job
 
     @asynccontextmanager
-    async def step(self) -> AsyncIterator[Work]:
-        async with super().step() as work:
+    async def step(self, *, settles: bool = False) -> AsyncIterator[Work]:
+        async with super().step(settles=settles) as work:
             await work.execute("SELECT kernel_hold_job($1, $2)", *self._job.token)
             yield work
 
