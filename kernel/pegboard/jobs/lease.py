@@ -29,7 +29,7 @@ UPDATE kernel_jobs AS job
    SET state = 'running', fence = job.fence + 1, attempts = job.attempts + 1, worker = $3,
        started_at = now(), heartbeat_at = now(), updated_at = now()
   FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence)
- WHERE job.id = token.id AND job.fence = token.fence AND job.state IN ('queued', 'sent') AND job.run_at <= now()
+ WHERE job.id = token.id AND job.fence = token.fence AND job.state IN ('queued', 'sent')
 RETURNING job.id, job.fence, job.tenant_id, job.plugin, job.name, job.payload, job.attempts, job.max_attempts,
           job.trace, job.request_id, job.created_at
 """
@@ -95,7 +95,7 @@ def _columns(tokens: Sequence[Token]) -> tuple[list[UUID], list[int]]:
 
 
 async def claim(pool: asyncpg.Pool, tokens: Sequence[Token], worker: str) -> list[Claimed]:
-    """Claim what of `tokens` is still to be run. Left out: claimed by somebody else, finished, not due."""
+    """Claim what of `tokens` is still to be run. Left out: claimed by somebody else, finished, parked."""
     return [Claimed(**row) for row in await pool.fetch(_CLAIM, *_columns(tokens), worker)]
 
 

@@ -142,6 +142,16 @@ async def test_an_old_message_does_not_start_a_job_that_waits_for_its_next_attem
     assert len(await lab.claim()) == 1
 
 
+async def test_an_old_message_does_not_start_a_parked_job(lab: Lab, home: UUID):
+    lab.install(PING)
+    await lab.enqueue(home, PING, 1)
+    _, due = await take_due(lab.pool, lab.catalogs.current)
+    await untake(lab.pool, due)
+    lab.install()
+    await take_due(lab.pool, lab.catalogs.current)
+    assert await claim(lab.pool, due, "first") == []
+
+
 async def test_a_job_given_back_costs_no_attempt(lab: Lab, home: UUID):
     lab.install(PING)
     job_id = await lab.enqueue(home, PING)
