@@ -117,14 +117,16 @@ CREATE INDEX creation_studio_gig_tags_term ON creation_studio_gig_tags (term_id)
 # application, PostgreSQL reads all of a tenant's gigs instead of the index. This function runs as *system*, which sees
 # all rows, and filters by the tenant itself; it gives ids, and the rows are read under row-level security by who calls
 # it. A query that only excludes words is no search: it would list everything. The cursor is the last row's rank and id.
+# MATERIALIZED, or the query is parsed again for each row.
 SEARCH = """
 CREATE FUNCTION creation_studio_search_gigs(query text, language text, after_rank real, after_id uuid)
 RETURNS TABLE (gig_id uuid, rank real)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 101 SET search_path = pg_catalog, pg_temp AS $$
+    WITH search AS MATERIALIZED (SELECT public.creation_studio_search_query($2, $1) AS query)
     SELECT found.id, found.rank
     FROM (
         SELECT g.id, ts_rank(g.document, search.query) AS rank
-        FROM (SELECT public.creation_studio_search_query($2, $1) AS query) search, public.creation_studio_gigs g
+        FROM search, public.creation_studio_gigs g
         WHERE querytree(search.query) NOT IN ('', 'T')
             AND g.tenant_id = (SELECT public.kernel_current_tenant())
             AND g.state = 'published'
