@@ -36,9 +36,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             pairs=pairs,
         )
 
-    def database(self, name: str) -> str:
-        """A fresh migrated database with all built-in plugins; gives the superuser's URL."""
-        return asyncio.run(create_database(self.postgres_url, name, template=TEMPLATE))
+    def database(self, name: str, *, template: str = TEMPLATE) -> str:
+        """A fresh migrated database with all built-in plugins, or a copy of another; gives the superuser's URL."""
+        return asyncio.run(create_database(self.postgres_url, name, template=template))
 
     def config(self, database_url: str, **environ: str) -> Config:
         """A configuration for that database, all built-in plugins on, rates out of the way."""
