@@ -56,11 +56,12 @@ class Dispatcher:
         self._lost: set[UUID] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        """What runs as long as the dispatcher does. One that ends before has failed."""
 
     def start(self) -> None:
         """Begin to claim and to beat."""
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self._claim_forever(), name="jobs-claims"),
             asyncio.create_task(self._beat_forever(), name="jobs-heartbeat"),
         ]
@@ -79,7 +80,7 @@ class Dispatcher:
         """Claim no more, let what runs finish for at most `grace` seconds, stop the rest, queue again what is left."""
         self._stopping = True
         self._wake.set()
-        claims, heartbeat = self._tasks
+        claims, heartbeat = self.tasks
         # A claim under way is seen through: its rows would otherwise be held by nobody until they are rescued.
         await asyncio.wait([claims], timeout=5)
         claims.cancel()

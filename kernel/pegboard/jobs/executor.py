@@ -86,34 +86,44 @@ class Executor:
 
     async def _attempt(self, job: Claimed, runnable: Runnable, registry: Registry) -> None:
         """Once, or again at once where the database found transactions in conflict."""
-        for remaining in reversed(range(CONFLICT_ATTEMPTS)):
+        tries = 1 if runnable.external else CONFLICT_ATTEMPTS
+        while True:
+            tries -= 1
             limit = asyncio.timeout(runnable.timeout)
             try:
                 async with limit:
-                    await (self._call_out if runnable.external else self._transact)(job, runnable, registry)
-                return
+                    work = await (self._call_out if runnable.external else self._transact)(job, runnable, registry)
+                break
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
-                if not remaining or runnable.external:
+                if not tries:
                     raise
             except TimeoutError as error:
                 if limit.expired():
                     raise _Timeout(f"it took longer than {runnable.timeout:g} s") from error
                 raise
+        try:
+            # Done whatever happens here; only, it must not hold its slot for ever.
+            async with asyncio.timeout(runnable.timeout):
+                await work.committed()
+        except TimeoutError:
+            log.warning("after_commit.timed_out", job=job.name)
 
-    async def _transact(self, job: Claimed, runnable: Runnable, registry: Registry) -> None:
+    async def _transact(self, job: Claimed, runnable: Runnable, registry: Registry) -> Work:
         closing: list[str] = []
         async with self._runtime.database.transaction(job.tenant_id, closing=closing) as connection:
             work = Work(connection, self._runtime, registry, _principal(job), _request_id(job))
             result = await runnable.run(work, msgspec.json.decode(job.payload, type=runnable.payload))
             await self._complete(connection, job, result, closing)
-        await work.committed()
+        return work
 
-    async def _call_out(self, job: Claimed, runnable: Runnable, registry: Registry) -> None:
-        work = _LeasedSteppedWork(self._runtime, registry, _principal(job), _request_id(job), job)
-        result = await runnable.run(work, msgspec.json.decode(job.payload, type=runnable.payload))
+    async def _call_out(self, job: Claimed, runnable: Runnable, registry: Registry) -> Work:
+        stepped = _LeasedSteppedWork(self._runtime, registry, _principal(job), _request_id(job), job)
+        result = await runnable.run(stepped, msgspec.json.decode(job.payload, type=runnable.payload))
         closing: list[str] = []
         async with self._runtime.database.transaction(job.tenant_id, closing=closing) as connection:
+            work = Work(connection, self._runtime, registry, _principal(job), _request_id(job))
             await self._complete(connection, job, result, closing)
+        return work
 
     @staticmethod
     async def _complete(connection: Any, job: Claimed, result: Any, closing: list[str]) -> None:

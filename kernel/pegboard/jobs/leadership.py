@@ -3,8 +3,11 @@
 import time
 
 import asyncpg
+import structlog
 
 __all__ = ("Leadership",)
+
+log = structlog.get_logger("pegboard.jobs")
 
 _TAKE = """
 INSERT INTO kernel_leases AS lease (name, holder, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3))
@@ -40,7 +43,10 @@ class Leadership:
         return self._leading
 
     async def resign(self) -> None:
-        """Let another process lead at once."""
+        """Let another process lead at once; where the database is away, once the lease has ended."""
         if self._leading:
             self._leading = False
-            await self._pool.execute(_RESIGN, self._name, self._holder)
+            try:
+                await self._pool.execute(_RESIGN, self._name, self._holder)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("leadership.not_resigned", name=self._name, error=repr(error))

@@ -116,7 +116,9 @@ async def park(pool: asyncpg.Pool, token: Token) -> None:
 
 async def fail(pool: asyncpg.Pool, token: Token, error: str, delay: float) -> Literal["queued", "dead"] | None:
     """Record a failure: again in `delay` seconds, or dead when no attempt is left. None: the lease was lost."""
-    return await pool.fetchval(_FAIL, *token, error[:MAX_ERROR], delay)
+    # A text of PostgreSQL's holds neither NUL nor half a surrogate pair.
+    told = error[:MAX_ERROR].encode(errors="replace").decode().replace("\0", "\ufffd")
+    return await pool.fetchval(_FAIL, *token, told, delay)
 
 
 def retry_delay(attempts: int, uniform: float | None = None) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -21,6 +21,8 @@ log = structlog.get_logger("pegboard.jobs")
 
 
 class _Part(Protocol):
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]: ...
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
@@ -68,10 +70,22 @@ async def _run(
         try:
             await part.start()
             notify_ready()
-            await stopping.wait()
+            await _until_stopped(stopping, part.tasks)
         finally:
             await watcher.stop()
             await part.stop()
     finally:
         await holder.close()
         await runtime.close()
+
+
+async def _until_stopped(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the signal. A part that has failed ends the process, so that whoever watches it starts a new one."""
+    signalled = asyncio.create_task(stopping.wait())
+    try:
+        ended, _ = await asyncio.wait({signalled, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        signalled.cancel()
+    for task in ended - {signalled}:
+        task.result()
+        raise RuntimeError(f"{task.get_name()} ended by itself")

@@ -35,7 +35,8 @@ class Scheduler:
         self._synced: Registry | None = None
         self._names: list[str] = []
         self._pool: asyncpg.Pool | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        """What runs as long as the scheduler does. One that ends before has failed."""
 
     async def start(self) -> None:
         """Begin to fire.
@@ -45,7 +46,7 @@ class Scheduler:
         """
         pool = self._pool = await open_relaxed_pool(self._runtime.database, size=2)
         sweeper = Sweeper(self._runtime, pool, Catalogs(self._generation), holder=self.name)
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self._run(pool), name="scheduler"),
             asyncio.create_task(sweeper.run(), name="jobs-sweep"),
         ]
@@ -53,10 +54,10 @@ class Scheduler:
 
     async def stop(self) -> None:
         """Fire no more, let another scheduler lead, and close."""
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self.tasks:
+            await asyncio.wait(self.tasks)
         if self._pool is not None:
             await self._pool.close()
         log.info("scheduler.stopped", scheduler=self.name)

@@ -4,12 +4,13 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import dramatiq
 import structlog
+from dramatiq.brokers.redis import RedisBroker
 
 from pegboard.jobs.broker import declare_actor, make_broker, tokens
 from pegboard.jobs.catalog import Catalogs, Held
@@ -49,8 +50,14 @@ class JobWorker:
         self._catalogs = Catalogs(generation)
         self._pool: asyncpg.Pool | None = None
         self._dispatcher: Dispatcher | None = None
+        self._broker: RedisBroker | None = None
         self._dramatiq: dramatiq.Worker | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What runs as long as the worker does. One that ends before has failed."""
+        return [*self._tasks, *(self._dispatcher.tasks if self._dispatcher is not None else ())]
 
     async def start(self) -> None:
         """Begin to take messages.
@@ -68,7 +75,7 @@ class JobWorker:
             heartbeat_interval=jobs.heartbeat_interval,
         )
         dispatcher.start()
-        broker = make_broker(runtime.config.redis.url.reveal())
+        broker = self._broker = make_broker(runtime.config.redis.url.reveal())
         loop = asyncio.get_running_loop()
 
         def run(batch: list[list[Any]]) -> None:
@@ -99,6 +106,8 @@ class JobWorker:
                 await fetching
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._broker is not None:
+            self._broker.client.close()
         if self._pool is not None:
             await self._pool.close()
         log.info("worker.stopped", worker=self.name)

@@ -47,6 +47,8 @@ async def lab(session_lab: Lab) -> Lab:
     await session_lab.pool.execute("DELETE FROM kernel_schedules")
     await session_lab.pool.execute("DELETE FROM kernel_leases")
     await session_lab.runtime.redis.flushdb()
+    # What an earlier test's commits are still to tell is told now, not in the middle of this one.
+    await session_lab.runtime.notifier.close()
     return session_lab
 
 

@@ -100,6 +100,35 @@ async def test_the_last_failure_is_a_dead_letter(lab: Lab, home: UUID):
     assert await lab.drain(include_delayed=True) == 0
 
 
+async def test_an_error_with_odd_characters_is_told_too(lab: Lab, home: UUID):
+    async def run(_: UnitOfWork, __: Ping) -> None:
+        raise ValueError("a \0 and half a pair: \ud800")
+
+    job = Job(name="probe.ping", payload=Ping, run=run)
+    lab.install(job)
+    job_id = await lab.enqueue(home, job)
+    await lab.drain()
+    assert (await lab.row(job_id))["error"] == "ValueError: a \ufffd and half a pair: ?"
+
+
+async def test_what_was_to_run_after_the_commit_runs_and_can_not_undo_the_job(lab: Lab, home: UUID):
+    ran: list[str] = []
+
+    async def after() -> None:
+        ran.append("after")
+        raise ZeroDivisionError
+
+    async def run(uow: UnitOfWork, ping: Ping) -> None:
+        await leave_effect(uow, "ping", ping.n)
+        uow.after_commit(after)
+
+    job = Job(name="probe.ping", payload=Ping, run=run)
+    lab.install(job)
+    job_id = await lab.enqueue(home, job, 1)
+    await lab.drain()
+    assert (ran, (await lab.row(job_id))["state"]) == (["after"], "succeeded")
+
+
 async def test_a_payload_that_no_longer_fits_is_a_failure(lab: Lab, home: UUID):
     class Other(msgspec.Struct):
         wanted: str

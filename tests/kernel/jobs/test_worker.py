@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from pegboard.config.model import Config
 from pegboard.jobs.catalog import Standing
@@ -174,6 +175,29 @@ async def test_a_job_whose_lease_was_lost_is_stopped(lab: Lab, home: UUID):
         await asyncio.wait_for(stopped.wait(), 20)
     row = await lab.row(job_id)
     assert (row["state"], row["worker"]) == ("running", "other")
+
+
+async def test_a_worker_goes_on_after_its_connections_broke(lab: Lab, home: UUID):
+    """As when PostgreSQL restarts: every connection of the worker is ended by the server."""
+    lab.install(PING)
+    async with working(lab, poll_interval=0.05):
+        await lab.enqueue(home, PING, 1)
+        await until(lambda: lab.finished(home, 1), what="the first job finished")
+        await lab.pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND usename IN ('pegboard_app', 'pegboard_system') AND pid <> pg_backend_pid()"
+        )
+        await until(lambda: enqueued(lab, home), what="a connection was there to enqueue with")
+        await until(lambda: lab.finished(home, 2), what="the second job finished")
+    assert await lab.effects(home) == [1, 2]
+
+
+async def enqueued(lab: Lab, tenant: UUID) -> bool:
+    try:
+        await lab.enqueue(tenant, PING, 2)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return False
+    return True
 
 
 async def test_while_redis_is_away_jobs_wait_in_postgresql(lab: Lab, home: UUID, unused_tcp_port: int):
