@@ -1,6 +1,9 @@
 """`pegboard serve`: the API's processes."""
 
 import os
+import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +15,9 @@ from pegboard.config.model import HttpConfig
 from pegboard.database.urls import DatabaseUrls
 from pegboard.supervisor.errors import StartError
 from pegboard.supervisor.ports import Address
-from pegboard.supervisor.readiness import supervised
+from pegboard.supervisor.readiness import supervised, wait_for_start
 from pegboard.telemetry.logging import configure_logging
+from pegboard.telemetry.metrics import SHARED_FOLDER, share_metrics
 
 if TYPE_CHECKING:
     from pegboard.web.entry import Entry
@@ -64,6 +68,9 @@ def _serve(http: HttpConfig, ip: str, port: int) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
+    if http.workers > 1 and SHARED_FOLDER not in os.environ:
+        shared = tempfile.TemporaryDirectory(prefix="pegboard-metrics-")  # removed when this process ends
+        os.environ |= share_metrics(Path(shared.name))
     Server(
         "pegboard.web.asgi:create",
         address=ip,
@@ -80,6 +87,10 @@ def _serve(http: HttpConfig, ip: str, port: int) -> None:
 
 
 def _application() -> "Entry":
+    """The application of one worker process, made there."""
+    # The main process's handler came along and does nothing here; granian sets the worker's own once this returns.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from pegboard.web.asgi import create
 
+    wait_for_start()
     return create()

@@ -9,7 +9,7 @@ import structlog
 
 from pegboard.embedded.process import GuardedProcess, launched
 from pegboard.supervisor.errors import StartError
-from pegboard.supervisor.readiness import READY_FD, ReadyPipe
+from pegboard.supervisor.readiness import READY_FD, START_FD, ReadyPipe, StartGate
 
 __all__ = ("Child",)
 
@@ -36,6 +36,7 @@ class Child:
         arguments: Sequence[str],
         env: Mapping[str, str],
         *,
+        gate: StartGate,
         grace: float,
         probe: Callable[[], Awaitable[None]] | None = None,
         on_start: Callable[[], None],
@@ -44,6 +45,7 @@ class Child:
         self.name = name
         self._command = [sys.executable, "-P", "-m", "pegboard", *arguments]
         self._env = dict(env)
+        self._gate = gate
         self._grace = grace
         self._probe = probe
         self._on_start = on_start
@@ -60,14 +62,18 @@ class Child:
         """The process id, while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
-    async def start(self) -> None:
-        """Start it, wait until it is ready, and keep it running from then on.
-
-        Raises:
-            StartError: it ended several times before it was ready, or was not ready in time.
-        """
+    def start(self) -> None:
+        """Start it, and keep it running from then on. It loads its code, and does no more before the gate opens."""
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
         self._keeper.add_done_callback(lambda task: task.cancelled() or not task.exception() or self._on_failure())
+
+    async def ready(self) -> None:
+        """Wait until it works; to be called when the gate is open.
+
+        Raises:
+            StartError: it ended several times before, or was not ready in time.
+        """
+        assert self._keeper is not None
         ready = asyncio.create_task(self._ready.wait())
         try:
             async with asyncio.timeout(START_TIMEOUT):
@@ -140,9 +146,9 @@ class Child:
     def _launch(self, pipe: ReadyPipe) -> GuardedProcess:
         return GuardedProcess(
             self._command,
-            env={**self._env, READY_FD: str(pipe.write_end)},
+            env={**self._env, READY_FD: str(pipe.write_end), START_FD: str(self._gate.read_end)},
             grace=self._grace,
-            pass_fds=(pipe.write_end,),
+            pass_fds=(pipe.write_end, self._gate.read_end),
         )
 
     async def _watch(self, pipe: ReadyPipe) -> None:

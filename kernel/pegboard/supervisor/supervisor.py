@@ -19,9 +19,11 @@ from pegboard.supervisor.http import wait_until_ready
 from pegboard.supervisor.outcome import Outcome
 from pegboard.supervisor.ports import Address
 from pegboard.supervisor.progress import Progress
+from pegboard.supervisor.readiness import StartGate
 from pegboard.supervisor.runfile import RunFile, remove_runfile, write_runfile
 from pegboard.supervisor.servers import Servers
 from pegboard.supervisor.var import VarFolder
+from pegboard.telemetry.metrics import share_metrics
 
 __all__ = ("Supervisor",)
 
@@ -41,6 +43,7 @@ class Supervisor:
         self._progress = progress
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._gate = StartGate()
         self._var: VarFolder | None = None
         self._address: Address | None = None
         self._servers: Servers | None = None
@@ -84,10 +87,13 @@ class Supervisor:
         self._servers = Servers(self._config, self._progress, on_restart=self._write_runfile, on_failure=self._stop.set)
         await self._servers.start()
         env = self._environment(self._servers, self._address, key)
+        self._make_children(env, self._address)
+        for child in (*self._api, *self._workers):
+            child.start()
         await self._prepare(env)
+        self._gate.open()
         async with self._progress.step("API, workers and scheduler", others_write=True) as step:
-            self._make_children(env, self._address)
-            await asyncio.gather(*(child.start() for child in (*self._api, *self._workers)))
+            await asyncio.gather(*(child.ready() for child in (*self._api, *self._workers)))
             workers = self._config.jobs.processes
             step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
         self._write_runfile()
@@ -106,6 +112,7 @@ class Supervisor:
             "PEGBOARD_HTTP__HOST": address.host,
             "PEGBOARD_HTTP__PORT": str(address.port),
         }
+        env |= share_metrics(Path(self._config.var) / "metrics")
         if key is not None:
             env["PEGBOARD_SECRETS__MASTER_KEY"] = f"file:{key}"
         return env
@@ -153,7 +160,7 @@ class Supervisor:
 
         def child(name: str, arguments: list[str], **options: Any) -> Child:
             on_start, on_failure = self._write_runfile, self._stop.set
-            return Child(name, arguments, env, on_start=on_start, on_failure=on_failure, **options)
+            return Child(name, arguments, env, gate=self._gate, on_start=on_start, on_failure=on_failure, **options)
 
         self._api = [
             child(
@@ -196,6 +203,7 @@ class Supervisor:
             await _all(child.stop() for child in self._workers)
         finally:
             hurry.cancel()
+            self._gate.close()
             if self._servers is not None:
                 await self._servers.stop()
             if self._address is not None:

@@ -1,12 +1,18 @@
-"""Prometheus metrics of one process, or of all API workers of a machine where `PROMETHEUS_MULTIPROC_DIR` is set."""
+"""Prometheus metrics of one process, or of all processes of a machine that share a folder."""
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-__all__ = ("CONTENT_TYPE", "Metrics")
+__all__ = ("CONTENT_TYPE", "SHARED_FOLDER", "Metrics", "share_metrics")
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder in which a machine's processes share their metrics. It counts when
+`prometheus_client` is imported, so it is set for processes that are yet to start.
+"""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -101,9 +107,22 @@ class Metrics:
             self.pool_connections.labels(name, "used").set(size - idle)
 
     def render(self) -> bytes:
-        """The exposition text: of all API workers of this machine where they share a folder, else of this process."""
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        """The exposition text: of all processes of this machine that share a folder, else of this process."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder:
             shared = CollectorRegistry()
-            MultiProcessCollector(shared)
+            for file in Path(folder).glob("gauge_live*_*.db"):
+                pid = int(file.stem.rpartition("_")[2])
+                if not Path(f"/proc/{pid}").exists():
+                    mark_process_dead(pid, folder)
+            MultiProcessCollector(shared, folder)
             return generate_latest(shared)
         return generate_latest(self.registry)
+
+
+def share_metrics(folder: Path) -> dict[str, str]:
+    """What to tell processes that will share their metrics in `folder`: made here, or emptied of an earlier run's."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+    return {SHARED_FOLDER: str(folder)}
