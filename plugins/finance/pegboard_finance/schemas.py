@@ -16,10 +16,14 @@ Purpose = Literal["wallet", "escrow", "refunds", "platform_fees", "provider_clea
 
 
 class EscrowFund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to pay: `method` is a token of the provider's, such as `card_success` of the sandbox; never a card number."""
+    """How to pay: `method` is a token of the provider's, such as `card_success` of the sandbox. It begins with a letter,
+    so that a card number, which must not reach us, is refused.
+    """
 
     provider: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=50, examples=["sandbox"])]
-    method: Annotated[str, msgspec.Meta(min_length=1, max_length=255, examples=["card_success"])]
+    method: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.:-]*$", max_length=255, examples=["card_success"])
+    ]
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from pegboard_finance.service.payments import SETTLE_PAYMENTS
 from pegboard_sdk import new_id
 
 from tests.plugins.finance.factories import fund, ledger_totals, open_deal, run_janitor
@@ -113,6 +114,22 @@ async def test_a_charge_that_never_arrived_is_given_up_in_time(platform: TestPla
     assert (await fund(deal)).status_code == 200
     assert await charges(platform, tenant) == ["succeeded"]
     assert await ledger_totals(platform, tenant) == HELD
+
+
+async def test_a_card_number_is_refused_and_not_repeated(platform: TestPlatform, tenant: UUID):
+    deal = await open_deal(platform, tenant)
+
+    answer = await fund(deal, "4242424242424242")
+
+    assert answer.status_code == 422
+    assert "4242" not in answer.text
+    async with platform.work(platform.system(tenant)) as work:
+        assert await work.fetchval("SELECT count(*) FROM finance_payments") == 0
+
+
+async def test_the_janitor_comes_every_minute(platform: TestPlatform):
+    schedule = platform.registry.schedules["finance.settle_payments"]
+    assert (schedule.job, schedule.cron) == (SETTLE_PAYMENTS, "* * * * *")
 
 
 async def test_a_key_is_required(platform: TestPlatform, tenant: UUID):

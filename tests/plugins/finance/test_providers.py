@@ -7,10 +7,12 @@ from uuid import UUID
 import msgspec
 import pytest
 from pegboard_finance.errors import EscrowInWrongState, ProviderAnsweredWrongly
+from pegboard_finance.plugin import payment_providers
 from pegboard_finance.sandbox import SandboxProvider
 from pegboard_finance.schemas import EscrowFund
 from pegboard_finance.service.payments import SettlePayments, fund_escrow, settle_payments
 from pegboard_finance.service.returns import ReturnPayment, return_payment
+from pegboard_finance.settings import Settings
 from pegboard_sdk import Money, SteppedUnitOfWork
 from pegboard_sdk.payments import Charge, ChargeRequest, PaymentProvider, PaymentUnknown
 from pegboard_sdk.services import Escrow
@@ -300,9 +302,6 @@ async def test_a_refund_that_the_provider_denies_is_not_booked(platform: TestPla
 
 
 async def test_without_the_setting_there_is_no_sandbox(platform: TestPlatform):
-    from pegboard_finance.plugin import payment_providers
-    from pegboard_finance.settings import Settings
-
     class Context:
         name = "finance"
 
