@@ -69,6 +69,16 @@ async def test_a_job_of_nobody_who_traces_has_no_trace(lab: Lab, home: UUID):
     assert (await lab.row(job_id))["trace"] is None
 
 
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """Whatever level an earlier test's command has set for this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("every_level")
 async def test_each_run_is_one_line(lab: Lab, home: UUID):
     lab.install(PING, BROKEN)
     done, broken = await lab.enqueue(home, PING, 1), await lab.enqueue(home, BROKEN, 1)
