@@ -31,7 +31,7 @@ log = structlog.get_logger("pegboard.database")
 
 
 class TransactionFailed(Exception):
-    """COMMIT was answered with ROLLBACK: a statement had failed and its error was caught by the caller."""
+    """Nothing was committed: a statement had failed and its error was caught, or one changed the tenant."""
 
 
 class Connection(asyncpg.Connection):
@@ -184,6 +184,8 @@ class Database:
             if connection.reported_name != name:
                 raise Unavailable("The database did not take the tenant of this request. Try again.")
             yield connection
+            if connection.reported_name != name:
+                raise TransactionFailed("a statement changed the transaction's tenant: nothing was committed")
             if await connection.execute("; ".join((*closing, "COMMIT"))) != "COMMIT":
                 raise TransactionFailed("a statement failed and its error was caught: nothing was committed")
         except BaseException:

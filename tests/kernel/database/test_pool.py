@@ -234,6 +234,16 @@ async def test_an_error_that_the_block_swallows_is_not_a_success(single: Databas
     assert await read(single, one) == ["one's"]
 
 
+async def test_a_write_that_changed_the_tenant_is_not_committed(single: Database, tenants: tuple[UUID, UUID]):
+    one, two = tenants
+    with pytest.raises(TransactionFailed):
+        async with single.transaction(one) as connection:
+            await connection.execute(f"SET application_name = 'pegboard:{two}'")
+            await connection.execute("UPDATE probe SET value = 'taken'")
+    assert await read(single, one) == ["one's"]
+    assert await read(single, two) == ["two's"]
+
+
 async def test_a_pool_that_is_used_up_answers_in_time_and_recovers(single: Database, tenants: tuple[UUID, UUID]):
     one, two = tenants
     began = asyncio.get_running_loop().time()
