@@ -36,6 +36,7 @@ class FileWatch:
         self._signature: tuple[int, int, int] | None = None
         self._settling: tuple[int, int, int] | None = None
         self._enabled: frozenset[str] | None = None
+        """What the file turns on; None while that isn't known."""
 
     async def look(self, database: Database) -> None:
         """Import the file if it changed since a process of this machine read it last. Costs one `stat` otherwise.
@@ -48,6 +49,7 @@ class FileWatch:
             return
         if self._signature is not None and signature != self._settling:
             self._settling = signature
+            self._enabled = None
             return
         async with database.system_transaction() as connection:
             # Toggles write the file while they hold the lock: only now do file and record belong together.
@@ -75,7 +77,7 @@ class FileWatch:
         return news
 
     def conflict(self, plugins: Collection[str]) -> str | None:
-        """How the file differs from the wanted `plugins`, which count; None where they agree."""
+        """How the file differs from the wanted `plugins`, which count; None where they agree, or that isn't known."""
         return None if self._enabled is None else conflict(self._path, self._enabled, plugins, node_name())
 
     def _read(self) -> str | None:
