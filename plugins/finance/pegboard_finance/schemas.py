@@ -16,8 +16,8 @@ Purpose = Literal["wallet", "escrow", "refunds", "platform_fees", "provider_clea
 
 
 class EscrowFund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to pay: `method` is a token of the provider's, such as `card_success` of the sandbox. It begins with a letter,
-    so that a card number, which must not reach us, is refused.
+    """How to pay: `method` is a token of the provider's, such as `card_success` of the sandbox. It begins with a
+    letter, so that a card number, which must not reach us, is refused.
     """
 
     provider: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=50, examples=["sandbox"])]
