@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -170,10 +171,13 @@ def test_sigkill_leaves_nothing_and_the_next_start_recovers(config: Path) -> Non
         assert left_of(processes) == []
 
 
-def test_ctrl_c_while_it_starts_stops_it(folder: Path) -> None:
+@pytest.mark.parametrize("mark", ["postgres/data.new/base", "run.json"], ids=["initialising", "preparing"])
+def test_ctrl_c_while_it_starts_stops_it(folder: Path, mark: str) -> None:
     up = Up(write_config(folder))
-    until(lambda: (folder / "var" / "postgres" / "data.new" / "base").exists())
+    until(lambda: (folder / "var" / mark).exists())
+    began = time.monotonic()
     assert up.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < 25, "a process that was still loading sat out its grace"
     assert up.rest()[-1] == "stopped"
 
 

@@ -5,6 +5,7 @@ import click
 from pegboard.cli import CommandLine
 from pegboard.cli._platform import run
 from pegboard.config.model import Config
+from pegboard.supervisor.readiness import wait_for_start
 from pegboard.telemetry.logging import configure_logging
 from pegboard.telemetry.tracing import configure_tracing
 
@@ -23,4 +24,5 @@ def command(cli: CommandLine) -> None:
     config: Config = cli.config()
     configure_logging(config.log)
     configure_tracing("pegboard-scheduler")
+    wait_for_start()
     run(run_scheduler(config))

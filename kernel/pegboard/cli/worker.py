@@ -8,6 +8,7 @@ import msgspec
 from pegboard.cli import CommandLine
 from pegboard.cli._platform import run
 from pegboard.config.model import Config
+from pegboard.supervisor.readiness import wait_for_start
 from pegboard.telemetry.logging import configure_logging
 from pegboard.telemetry.tracing import configure_tracing
 
@@ -35,4 +36,5 @@ def command(cli: CommandLine, concurrency: int | None) -> None:
         config = msgspec.structs.replace(config, jobs=jobs)
     configure_logging(config.log)
     configure_tracing("pegboard-worker")
+    wait_for_start()
     run(run_worker(config), runner=uvloop.run)

@@ -1,37 +1,51 @@
 """A process that is kept running: what ends before it is ready is tried again, and given up at the start."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from pegboard.supervisor.child import Child
 from pegboard.supervisor.errors import StartError
+from pegboard.supervisor.readiness import StartGate
 
 
-def child(*arguments: str, started: list[str]) -> Child:
+@pytest.fixture
+def gate() -> Iterator[StartGate]:
+    """Already open."""
+    gate = StartGate()
+    gate.open()
+    yield gate
+    gate.close()
+
+
+def child(*arguments: str, started: list[str], gate: StartGate) -> Child:
     return Child(
         "example",
         arguments,
         os.environ,
+        gate=gate,
         grace=5.0,
         on_start=lambda: started.append("started"),
         on_failure=lambda: started.append("failed"),
     )
 
 
-async def test_one_that_always_ends_before_it_is_ready_is_given_up() -> None:
+async def test_one_that_always_ends_before_it_is_ready_is_given_up(gate: StartGate) -> None:
     started: list[str] = []
-    ending = child("no-such-command", started=started)
+    ending = child("no-such-command", started=started, gate=gate)
+    ending.start()
     with pytest.raises(StartError, match=r"example ended 3 times at its start \(status 2\)"):
-        await ending.start()
+        await ending.ready()
     assert started == ["started"] * 3
     await ending.stop()
 
 
-async def test_what_keeps_it_from_running_is_told() -> None:
+async def test_what_keeps_it_from_running_is_told(gate: StartGate) -> None:
     started: list[str] = []
-    ending = child("no-such-command\0", started=started)
+    ending = child("no-such-command\0", started=started, gate=gate)
+    ending.start()
     with pytest.raises(ValueError, match="null byte"):
-        await ending.start()
+        await ending.ready()
     assert started == ["failed"]
     with pytest.raises(ValueError, match="null byte"):
         await ending.stop()
