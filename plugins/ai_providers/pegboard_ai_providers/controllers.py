@@ -1,11 +1,11 @@
 """Language models over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
 from pegboard_sdk import SteppedUnitOfWork, UnitOfWork
-from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import Controller, FromPath, Stream, get, post
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
@@ -21,7 +21,8 @@ from pegboard_ai_providers.errors import (
 )
 from pegboard_ai_providers.permissions import COMPLETION_CREATE, USAGE_READ, USAGE_READ_ANY
 from pegboard_ai_providers.schemas import Completion, CompletionCreate, Piece, Quota, Usage
-from pegboard_ai_providers.service import CompletionService, UsageService
+from pegboard_ai_providers.service.completions import CompletionService
+from pegboard_ai_providers.service.usage import UsageService
 
 __all__ = ("AccountUsageController", "CompletionController", "UsageController")
 
@@ -60,23 +61,18 @@ class CompletionController(Controller):
         errors=ERRORS,
     )
     async def stream_completion(self, data: CompletionCreate, uow: SteppedUnitOfWork) -> Stream:
-        """The same, as server-sent events: `piece` events as the answer comes, then one `done` with the tokens, or
-        `error`.
+        """The same, as server-sent events: `piece` events as the answer comes, then one `done` with the tokens. A
+        stream that can't go on ends with `error`, and a problem, or with `closing` instead: what came is counted.
         """
         pieces = await CompletionService(uow).stream(data)
         return Stream(_events(pieces), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
-    try:
+async def _events(pieces: AsyncGenerator[Piece]) -> AsyncIterator[bytes]:
+    async with aclosing(pieces):  # this may be closed at a `yield`, and what is under it must hear of that
         async for piece in pieces:
-            yield _event("piece" if piece.id is None else "done", piece)
-    except DomainError as error:
-        yield _event("error", {"code": error.code, "status": error.status, "detail": error.detail})
-
-
-def _event(name: str, data: object) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+            name = b"piece" if piece.id is None else b"done"
+            yield b"event: " + name + b"\ndata: " + msgspec.json.encode(piece) + b"\n\n"
 
 
 class UsageController(Controller):

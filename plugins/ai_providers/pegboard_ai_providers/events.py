@@ -10,7 +10,7 @@ __all__ = ("EVENTS", "CompletionMetered", "QuotaWasExhausted")
 
 
 class CompletionMetered(Event, frozen=True, kw_only=True):
-    """A model answered; its tokens are counted."""
+    """A model answered; its tokens are counted. `estimated` is whether we guessed them: the provider did not say."""
 
     name: ClassVar[str] = "ai_providers.completion_metered"
     usage_id: UUID
@@ -19,10 +19,11 @@ class CompletionMetered(Event, frozen=True, kw_only=True):
     model: str
     prompt_tokens: int
     completion_tokens: int
+    estimated: bool
 
 
 class QuotaWasExhausted(Event, frozen=True, kw_only=True):
-    """Somebody was refused for having used up the day's tokens."""
+    """Somebody's tokens of the day did not suffice for a request. It is told once a day."""
 
     name: ClassVar[str] = "ai_providers.quota_exhausted"
     account_id: UUID

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from pegboard_sdk import Job, Schedule, UnitOfWork
 
-from pegboard_ai_providers.service import UsageService
+from pegboard_ai_providers.service.usage import UsageService
 
 __all__ = ("JOBS", "SCHEDULES", "SETTLE_LOST", "Nothing")
 

@@ -54,4 +54,4 @@ def schedules() -> Sequence[Schedule]:
 @hookimpl
 def ai_providers(context: PluginContext) -> Sequence[AIProvider]:
     settings = context.settings(Settings)
-    return (OpenAICompatible(base_url=settings.base_url, timeout=settings.timeout),)
+    return (OpenAICompatible(base_url=settings.base_url),)

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from pegboard_sdk import Record, UnitOfWork, new_id
+from pegboard_sdk.ai import TokenUsage
 
 __all__ = ("UsageRepository",)
 
@@ -25,7 +26,7 @@ SELECT account_id, provider, model FROM settled
 """
 
 _EXPIRED = """
-SELECT id, reserved_tokens FROM ai_providers_usage
+SELECT id, account_id, day, reserved_tokens FROM ai_providers_usage
  WHERE tenant_id = $1 AND state = 'reserved' AND expires_at < now()
  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
@@ -44,7 +45,7 @@ class UsageRepository:
         """
         return await self._uow.fetchval(
             "INSERT INTO ai_providers_quotas AS q (id, tenant_id, account_id, day, reserved_tokens)"
-            " SELECT $1::uuid, $2::uuid, $3::uuid, (now() AT TIME ZONE 'UTC')::date, $4::integer WHERE $4 <= $5::integer"
+            " SELECT $1::uuid, $2::uuid, $3::uuid, (now() AT TIME ZONE 'UTC')::date, $4::bigint WHERE $4 <= $5::bigint"
             " ON CONFLICT (tenant_id, account_id, day) DO UPDATE"
             " SET reserved_tokens = q.reserved_tokens + excluded.reserved_tokens"
             " WHERE q.used_tokens + q.reserved_tokens + excluded.reserved_tokens <= $5"
@@ -54,6 +55,18 @@ class UsageRepository:
             account_id,
             tokens,
             limit,
+        )
+
+    async def note_exhausted(self, account_id: UUID) -> date | None:
+        """Note that today's tokens did not suffice. Gives the day (UTC), the first time."""
+        return await self._uow.fetchval(
+            "INSERT INTO ai_providers_quotas AS q (id, tenant_id, account_id, day, exhausted_at)"
+            " VALUES ($1, $2, $3, (now() AT TIME ZONE 'UTC')::date, now())"
+            " ON CONFLICT (tenant_id, account_id, day) DO UPDATE SET exhausted_at = excluded.exhausted_at"
+            " WHERE q.exhausted_at IS NULL RETURNING day",
+            new_id(),
+            self._uow.tenant_id,
+            account_id,
         )
 
     async def insert(
@@ -77,20 +90,24 @@ class UsageRepository:
         )
         return usage_id
 
+    async def renew(self, usage_id: UUID, lease: float) -> None:
+        """Have a reservation last `lease` seconds from now."""
+        await self._uow.execute(
+            "UPDATE ai_providers_usage SET expires_at = now() + make_interval(secs => $3)"
+            " WHERE tenant_id = $1 AND id = $2 AND state = 'reserved'",
+            self._uow.tenant_id,
+            usage_id,
+            lease,
+        )
+
     async def settle(
-        self,
-        usage_id: UUID,
-        state: Literal["settled", "failed", "lost"],
-        *,
-        prompt_tokens: int,
-        completion_tokens: int,
-        estimated: bool,
+        self, usage_id: UUID, state: Literal["settled", "failed", "lost"], usage: TokenUsage, *, estimated: bool
     ) -> Record | None:
         """End a reservation and count what was used, once: None where it was ended before. Gives account, provider and
         model.
         """
         return await self._uow.fetchrow(
-            _SETTLE, self._uow.tenant_id, usage_id, state, prompt_tokens, completion_tokens, estimated
+            _SETTLE, self._uow.tenant_id, usage_id, state, usage.prompt_tokens, usage.completion_tokens, estimated
         )
 
     async def expired(self, limit: int) -> Sequence[Record]:

@@ -15,12 +15,14 @@ UsageState = Literal["reserved", "settled", "failed", "lost"]
 
 
 class CompletionCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A conversation to go on with. What is left out is the administrator's choice."""
+    """A conversation to go on with. What is left out is the administrator's choice; an answer has 256 tokens at most
+    where `max_tokens` is left out.
+    """
 
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     provider: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
 
 
@@ -39,12 +41,13 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event of a streamed answer: `content` as it comes; the last one has `id`, `finish_reason` and `usage`."""
+    """An event of a streamed answer: `content` as it comes; the last one has the rest, as in `Completion`."""
 
     content: str = ""
     id: UUID | None = None
     finish_reason: str | None = None
     usage: TokenUsage | None = None
+    estimated: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

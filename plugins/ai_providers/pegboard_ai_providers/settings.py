@@ -18,7 +18,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str = ""
     default_model: str = "smollm2"
     models: list[str] = []
-    daily_tokens: Annotated[int, msgspec.Meta(ge=0)] = 50_000
+    daily_tokens: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = 50_000
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_024
     timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 120.0
     consent_purpose: str = ""
+
+    def __post_init__(self) -> None:
+        if self.models and self.default_model not in self.models:
+            raise ValueError(f"default_model must be one of models: {', '.join(self.models)}")

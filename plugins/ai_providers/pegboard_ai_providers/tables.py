@@ -1,6 +1,6 @@
 """The plugin's tables; their queries are SQL, in the repository."""
 
-from piccolo.columns import UUID, Boolean, Date, Integer, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Boolean, Date, Integer, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
@@ -34,8 +34,9 @@ class AiProvidersQuota(Table, tablename="ai_providers_quotas"):
     tenant_id = UUID(null=False, default=None)
     account_id = UUID(null=False, default=None)
     day = Date(null=False, default=None)
-    used_tokens = Integer(null=False, default=0)
-    reserved_tokens = Integer(null=False, default=0)
+    used_tokens = BigInt(null=False, default=0)
+    reserved_tokens = BigInt(null=False, default=0)
+    exhausted_at = Timestamptz(null=True, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
