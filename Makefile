@@ -20,7 +20,7 @@ ARGS ?=
 FILES = git ls-files -z --cached --others --exclude-standard
 
 .DEFAULT_GOAL := help
-.PHONY: help runtime dev model up install test check lint types imports manifests drift secret-scan locks tree \
+.PHONY: help runtime dev model up install counterparties test check lint types imports manifests drift secret-scan locks tree \
 	bench demo docs lock audit wheel clean
 
 help: ## Show this list
@@ -39,7 +39,10 @@ up: runtime ## Start everything: databases, API, workers, scheduler. Ctrl-C stop
 
 install: dev ## Install what development needs, without running anything
 
-test: dev ## Run the tests
+counterparties: dev
+	@"$(PYTHON)" tests/tools/counterparties.py
+
+test: dev counterparties ## Run the tests
 	@exec "$(BIN)/python" -m pytest -n $(JOBS) $(ARGS)
 
 check: lint types imports manifests drift secret-scan locks tree ## Everything that must hold besides the tests
