@@ -20,7 +20,7 @@ from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 from pegboard.web.ratelimit import RateLimiter
 from pegboard.web.requests import BoundedRequest
 
-__all__ = ("API", "build", "declared_routes")
+__all__ = ("API", "build", "declared_routes", "routers")
 
 API = "/api/v1"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -31,14 +31,7 @@ def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses:
     max_nesting = runtime.config.http.max_nesting
     request_class = type("Request", (BoundedRequest,), {"max_nesting": max_nesting})
     return Litestar(
-        route_handlers=[
-            _router("/", "kernel", ROOT_CONTROLLERS),
-            *(
-                _router(API if plugin.name == "kernel" else f"{API}/{plugin.name}", plugin.name, plugin.controllers)
-                for plugin in registry.plugins
-                if plugin.controllers
-            ),
-        ],
+        route_handlers=routers(registry),
         middleware=[Gate(runtime, registry, limiter, addresses)],
         exception_handlers={Exception: _answer_problem},
         request_class=request_class,
@@ -47,6 +40,18 @@ def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses:
         logging_config=None,
         debug=False,
     )
+
+
+def routers(registry: Registry) -> list[Router]:
+    """The routes of a generation: the kernel's pages, its part of the API, and the plugins'."""
+    return [
+        _router("/", "kernel", ROOT_CONTROLLERS),
+        *(
+            _router(API if plugin.name == "kernel" else f"{API}/{plugin.name}", plugin.name, plugin.controllers)
+            for plugin in registry.plugins
+            if plugin.controllers
+        ),
+    ]
 
 
 def _router(path: str, plugin: str, controllers: Sequence[type[Controller]]) -> Router:

@@ -1,5 +1,7 @@
 """The OpenAPI document: every operation named after its plugin, every problem described."""
 
+import re
+from collections import Counter
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -15,6 +17,9 @@ __all__ = ("complete_document", "openapi_config", "operation_id")
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BEARER = "bearer"
+SCHEMAS = "#/components/schemas/"
+_GENERIC = re.compile(r"^(?P<outer>[A-Z]\w*?)_(?P<inner>[\w.]+)_$")
+_DOUBLED = re.compile(r"^pegboard_(?P<plugin>[a-z0-9_]+)_[a-z]+_(?P<name>[A-Z]\w*)$")
 
 
 def operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[str | Any]) -> str:
@@ -55,6 +60,7 @@ def complete_document(document: dict[str, Any], routes: dict[tuple[str, str], Ro
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.setdefault("FieldError", _FIELD_ERROR)
     schemas["Problem"] = _PROBLEM
+    _rename_schemas(document)
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
             route = routes.get((path, method))
@@ -62,6 +68,37 @@ def complete_document(document: dict[str, Any], routes: dict[tuple[str, str], Ro
                 continue
             _complete(path, operation, route)
     return document
+
+
+def _rename_schemas(document: dict[str, Any]) -> None:
+    """Give schemas names that a generated client can show: `Page_pegboard_shop.schemas.Thing_` becomes `ThingPage`, and
+    where two plugins have a schema of one name, `pegboard_shop_schemas_Thing` becomes `ShopThing`.
+    """
+    schemas = document["components"]["schemas"]
+    names = {old: _readable(old) for old in schemas}
+    taken = Counter(names.values())
+    names = {old: new if taken[new] == 1 else old for old, new in names.items()}
+    document["components"]["schemas"] = {names[old]: schema for old, schema in schemas.items()}
+    _rename_references(document, {f"{SCHEMAS}{old}": f"{SCHEMAS}{new}" for old, new in names.items() if old != new})
+
+
+def _readable(name: str) -> str:
+    if generic := _GENERIC.match(name):
+        return f"{generic['inner'].rpartition('.')[2]}{generic['outer']}"
+    if doubled := _DOUBLED.match(name):
+        return "".join(word.title() for word in doubled["plugin"].split("_")) + doubled["name"]
+    return name
+
+
+def _rename_references(node: Any, names: dict[str, str]) -> None:
+    if isinstance(node, dict):
+        if (reference := node.get("$ref")) in names:
+            node["$ref"] = names[reference]
+        for value in node.values():
+            _rename_references(value, names)
+    elif isinstance(node, list):
+        for value in node:
+            _rename_references(value, names)
 
 
 def _complete(path: str, operation: dict[str, Any], route: Route) -> None:

@@ -34,6 +34,7 @@ _OUTAGE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that the server has just ended, used in that moment
 )
 
 

@@ -1,5 +1,7 @@
 """What every answer carries, and the kernel's own pages."""
 
+import json
+import re
 from uuid import UUID
 
 import httpx
@@ -72,6 +74,15 @@ async def test_requests_are_counted_by_route_and_plugin(platform: TestPlatform, 
     labels = ('plugin="creation_studio"', 'route="/api/v1/creation_studio/gigs/{gig_id}"', 'status="404"')
     assert any(all(label in line for label in labels) for line in counted), counted
     assert 'pegboard_plugins{state="enabled"} 5.0' in metrics
+
+
+async def test_schemas_have_names_that_a_client_can_show(platform: TestPlatform):
+    document = (await platform.client().get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if not name.isalnum()] == []
+    assert {"GigSummaryPage", "IntegrationsDelivery", "CreationStudioDelivery"} <= schemas.keys()
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references <= schemas.keys()
 
 
 async def test_the_document_describes_every_operation(platform: TestPlatform):
