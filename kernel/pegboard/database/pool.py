@@ -18,10 +18,14 @@ from pegboard_sdk.errors import Unavailable
 from pegboard.config.model import Config
 from pegboard.database.urls import DatabaseUrls
 
-__all__ = ("Connection", "Database", "Isolation", "TransactionFailed")
+__all__ = ("DATABASE_ERRORS", "Connection", "Database", "Isolation", "TransactionFailed")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 SYSTEM_NAME = "pegboard:system"
+DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What using the database may raise while it is away. asyncpg's internal error is among it: a connection that the
+server has just ended raises it when it is used in that moment.
+"""
 _BEGIN: dict[str, str] = {
     "read committed": "BEGIN READ WRITE",
     "repeatable read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",

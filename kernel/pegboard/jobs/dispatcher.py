@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from pegboard.database.pool import DATABASE_ERRORS
 from pegboard.jobs.broker import Token
 from pegboard.jobs.executor import Executor
 from pegboard.jobs.lease import Claimed, beat, claim, release
@@ -108,7 +109,7 @@ class Dispatcher:
                 await untake(self._pool, unclaimed)
             if claimed:
                 await release(self._pool, claimed)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             # The sweep finds them: the unclaimed as lost messages, the claimed by their old heartbeat.
             log.warning("jobs.not_given_back", count=len(unclaimed) + len(claimed), error=repr(error))
 
@@ -123,7 +124,7 @@ class Dispatcher:
                 batch = [self._offered.popleft() for _ in range(min(room, len(self._offered)))]
                 try:
                     claimed = await claim(self._pool, [token for token, _ in batch], self._worker)
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except DATABASE_ERRORS as error:
                     self._offered.extendleft(reversed(batch))
                     failures += 1
                     log.warning("jobs.claim_failed", error=repr(error), failures=failures)
@@ -168,7 +169,7 @@ class Dispatcher:
                 continue
             try:
                 lost = await beat(self._pool, held)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("jobs.heartbeat_failed", error=repr(error))
                 continue
             for job_id in lost & self._running.keys():

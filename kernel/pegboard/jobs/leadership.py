@@ -5,6 +5,8 @@ import time
 import asyncpg
 import structlog
 
+from pegboard.database.pool import DATABASE_ERRORS
+
 __all__ = ("Leadership",)
 
 log = structlog.get_logger("pegboard.jobs")
@@ -48,5 +50,5 @@ class Leadership:
             self._leading = False
             try:
                 await self._pool.execute(_RESIGN, self._name, self._holder)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("leadership.not_resigned", name=self._name, error=repr(error))

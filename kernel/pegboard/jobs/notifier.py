@@ -7,8 +7,9 @@ doesn't reach polls.
 import asyncio
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
+
+from pegboard.database.pool import DATABASE_ERRORS
 
 if TYPE_CHECKING:
     from pegboard.database.pool import Database
@@ -53,7 +54,7 @@ class Notifier:
                 self._again = False
                 self._next = loop.time() + self._interval
                 await self._database.system.execute(_NOTIFY)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("jobs.notify_failed", error=repr(error))
         finally:
             self._task = None

@@ -12,7 +12,7 @@ import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 
-from pegboard.database.pool import Database
+from pegboard.database.pool import DATABASE_ERRORS, Database
 from pegboard.jobs.broker import QUEUE, Token, messages
 from pegboard.jobs.catalog import Catalog, Catalogs
 from pegboard.jobs.notifier import CHANNEL
@@ -112,7 +112,7 @@ class Relay:
                     self._woken.clear()
                     pause = await self.relay_once()
                     failures = 0
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.RedisError) as error:
+                except (*DATABASE_ERRORS, redis.RedisError) as error:
                     failures += 1
                     log.warning("relay.failed", error=repr(error), failures=failures)
                     await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from pegboard.database.pool import DATABASE_ERRORS
 from pegboard.jobs.catalog import Catalogs, Held
 from pegboard.jobs.leadership import Leadership
 from pegboard.jobs.relaxed import open_relaxed_pool
@@ -70,7 +71,7 @@ class Scheduler:
                 try:
                     if await leadership.held():
                         pause = min(pause, await self._tick(pool))
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("scheduler.failed", error=repr(error))
                 await asyncio.sleep(pause)
         finally:

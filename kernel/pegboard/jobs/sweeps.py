@@ -12,6 +12,7 @@ import redis
 import redis.asyncio
 import structlog
 
+from pegboard.database.pool import DATABASE_ERRORS
 from pegboard.jobs.broker import NAMESPACE, QUEUE
 from pegboard.jobs.catalog import Catalogs
 from pegboard.jobs.leadership import Leadership
@@ -134,7 +135,7 @@ class Sweeper:
                 try:
                     if await self._leadership.held():
                         await self.sweep()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.RedisError) as error:
+                except (*DATABASE_ERRORS, redis.RedisError) as error:
                     log.warning("sweep.failed", error=repr(error))
                 await asyncio.sleep(self._runtime.config.jobs.poll_interval)
         finally:
