@@ -10,7 +10,7 @@ from pegboard.identity.repository import IdentityRepository
 if TYPE_CHECKING:
     from pegboard_sdk.work import UnitOfWork
 
-__all__ = ("JOBS", "SCHEDULES", "DeleteEndedSessions")
+__all__ = ("DELETE_ENDED_SESSIONS", "JOBS", "SCHEDULES", "DeleteEndedSessions")
 
 _KEPT_DAYS = 30
 """How long an ended session can be looked up. What it did is in the audit trail."""

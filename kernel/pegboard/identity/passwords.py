@@ -62,7 +62,7 @@ class Passwords:
 
     def _verify(self, stored: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(stored or self._decoy, _bytes(password)) and stored is not None
+            return self._hasher.verify(stored or self._decoy, _bytes(password))
         except VerifyMismatchError:
             return False
 

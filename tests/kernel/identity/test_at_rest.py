@@ -1,6 +1,5 @@
 """What is in the database helps nobody to log in."""
 
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -9,22 +8,8 @@ from pegboard.vault.store import SecretStore
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.settings import Secret
 
+from tests.support.at_rest import dump
 from tests.support.platform import PASSWORD, TestPlatform
-
-
-async def dump(connection: Any) -> str:
-    """Every row of every table as text, bytes in hexadecimal and, where they are text, as that too."""
-    tables = await connection.fetch("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
-    parts = []
-    for (table,) in tables:
-        for (row,) in await connection.fetch(f"SELECT t::text FROM {table} t"):
-            parts.append(row)
-            parts.extend(
-                bytes.fromhex(word.strip('",\\()')).decode("latin-1")
-                for piece in row.split("\\x")[1:]
-                if len(word := piece.split(",")[0].strip('"\\()')) % 2 == 0
-            )
-    return "\n".join(parts)
 
 
 async def test_secrets_tokens_and_passwords_are_not_in_the_database(
@@ -41,11 +26,7 @@ async def test_secrets_tokens_and_passwords_are_not_in_the_database(
         await store.set("hello.key", Secret(secret), tenant_id=tenant)
     private = runtime.authenticator.keys.signing.private
     assert isinstance(private, Ed25519PrivateKey)
-    connection = await asyncpg.connect(database_url)
-    try:
-        dumped = await dump(connection)
-    finally:
-        await connection.close()
+    dumped = await dump(database_url)
     assert ada.email in dumped
     assert "$argon2id$" in dumped
     for name, text in {
