@@ -20,8 +20,8 @@ ARGS ?=
 FILES = git ls-files -z --cached --others --exclude-standard
 
 .DEFAULT_GOAL := help
-.PHONY: help runtime dev model up install counterparties test check lint types imports manifests drift secret-scan locks tree \
-	bench demo docs lock audit wheel clean
+.PHONY: help runtime dev model up install counterparties test check lint types imports manifests drift reference secret-scan \
+	locks tree bench demo docs lock audit wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,7 +45,7 @@ counterparties: dev
 test: dev counterparties ## Run the tests
 	@exec "$(BIN)/python" -m pytest -n $(JOBS) $(ARGS)
 
-check: lint types imports manifests drift secret-scan locks tree ## Everything that must hold besides the tests
+check: lint types imports manifests drift reference secret-scan locks tree ## Everything that must hold besides the tests
 
 lint: dev
 	"$(BIN)/ruff" check .
@@ -63,6 +63,9 @@ manifests: dev
 
 drift: dev
 	"$(BIN)/python" -m pytest -q -n 0 tests/kernel/database/test_drift.py
+
+reference: dev
+	"$(BIN)/pegboard" docs build --check
 
 # Tests are full of made-up passwords, so there only what looks like a real credential counts.
 secret-scan: dev
