@@ -3,10 +3,11 @@
 import asyncio
 from uuid import UUID
 
-from pegboard.jobs.relay import relay_events
-from pegboard_sdk import EventHandler, UnitOfWork
+from pegboard.jobs.relay import relay_events, take_due
+from pegboard.jobs.sweeps import requeue_lost
+from pegboard_sdk import EventHandler, Job, UnitOfWork
 
-from tests.kernel.jobs.lab import Lab, PingedView, leave_effect, plugin
+from tests.kernel.jobs.lab import Lab, Ping, PingedView, leave_effect, plugin
 
 
 async def leave(uow: UnitOfWork, event: PingedView) -> None:
@@ -15,6 +16,13 @@ async def leave(uow: UnitOfWork, event: PingedView) -> None:
 
 async def fail(_: UnitOfWork, __: PingedView) -> None:
     raise ZeroDivisionError("no luck")
+
+
+async def leave_ping(uow: UnitOfWork, ping: Ping) -> None:
+    await leave_effect(uow, "ping", ping.n)
+
+
+PING = Job(name="probe.ping", payload=Ping, run=leave_ping)
 
 
 def handler(name: str, handle=leave, **options) -> EventHandler[PingedView]:
@@ -74,14 +82,20 @@ async def test_an_event_that_nobody_listens_to_is_relayed_to_nobody(lab: Lab, ho
     assert await lab.states(home) == {}
 
 
-async def test_relays_at_the_same_time_deliver_each_event_once(lab: Lab, home: UUID):
-    lab.install(handlers=[handler("listen")])
-    for n in range(20):
-        await lab.emit(home, n)
-    relayed = await asyncio.gather(*(relay_events(lab.pool, lab.catalogs.current) for _ in range(3)))
-    assert sum(relayed) == 20
+async def test_relays_share_events_and_jobs_and_do_not_wait_for_each_other(lab: Lab, home: UUID):
+    lab.install(PING, handlers=[handler("listen")])
+    await lab.emit(home, 1)
+    await lab.enqueue(home, PING, 2)
+    async with lab.pool.acquire() as first, first.transaction(), asyncio.timeout(5):
+        assert await relay_events(first, lab.catalogs.current) == 1
+        assert (await take_due(first, lab.catalogs.current))[0] == 2, "the job and the delivery"
+        assert await relay_events(lab.pool, lab.catalogs.current) == 0
+        assert await take_due(lab.pool, lab.catalogs.current) == (0, [])
+        await lab.emit(home, 3)
+        assert await relay_events(lab.pool, lab.catalogs.current) == 1
+    await requeue_lost(lab.pool, 0.0)
     await lab.drain()
-    assert await lab.effects(home) == list(range(20))
+    assert await lab.effects(home) == [1, 2, 3]
 
 
 async def test_an_event_relayed_twice_is_delivered_once(lab: Lab, home: UUID):

@@ -58,9 +58,11 @@ async def test_a_job_and_a_delivery_continue_the_trace_of_whoever_began_them(
     context = request.get_span_context()
     found = {span.name: span for span in exporter.get_finished_spans()}
     for name in ("job probe.ping", "job probe.pinged/listen"):
-        assert found[name].context.trace_id == context.trace_id
-        assert found[name].parent.span_id == context.span_id
-        assert found[name].attributes["pegboard.tenant_id"] == str(home)
+        parent, attributes = found[name].parent, found[name].attributes
+        assert parent is not None
+        assert attributes is not None
+        assert (parent.trace_id, parent.span_id) == (context.trace_id, context.span_id)
+        assert attributes["pegboard.tenant_id"] == str(home)
 
 
 async def test_a_job_of_nobody_who_traces_has_no_trace(lab: Lab, home: UUID):
