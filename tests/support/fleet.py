@@ -104,10 +104,22 @@ class WorkerProcess:
         await self._watcher.start()
 
     async def stop(self) -> None:
-        if self._watcher is not None:
-            await self._watcher.stop()
-        if self._runtime is not None:
-            await self._runtime.close()
+        """End it. Doing it twice changes nothing."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            await watcher.stop()
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            await runtime.close()
+
+    async def waits(self) -> bool:
+        """Whether it has nothing to do but to wait for news."""
+        return self._watcher is not None and self._watcher.looks > 0
+
+    def wake(self) -> None:
+        """Have it hear a notification now."""
+        assert self._watcher is not None
+        self._watcher.wake()
 
     @property
     def plugins(self) -> list[str]:

@@ -250,7 +250,8 @@ async def _decided(runtime: "Runtime", revision: "Revision") -> "Revision":
             if revision.state in ("failed", "superseded") or (revision.state == "active" and running):
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), 0.2)
+                async with asyncio.timeout(0.2):
+                    await changed.wait()
     finally:
         await listener.close()
     return revision

@@ -118,7 +118,8 @@ class Generation(Generic[A]):
         if self._leases == 0:
             self._idle.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), bound)
+            async with asyncio.timeout(bound):
+                await self._idle.wait()
         self.closing.set()
         return self._leases == 0
 
@@ -126,7 +127,8 @@ class Generation(Generic[A]):
         """After `drain`: wait for the streams that were told to end. Whether none is left."""
         if self._idle is not None and self._leases:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), bound)
+                async with asyncio.timeout(bound):
+                    await self._idle.wait()
         return self._leases == 0
 
     def cut_off(self) -> None:
@@ -301,7 +303,8 @@ async def _plugins_lifespan(registry: Registry, startup_timeout: float) -> Async
         for plugin in registry.plugins:
             if plugin.on_startup is not None:
                 try:
-                    await asyncio.wait_for(plugin.on_startup(), startup_timeout)
+                    async with asyncio.timeout(startup_timeout):
+                        await plugin.on_startup()
                 except Exception as error:
                     raise StartupError(plugin.name, f"its on_startup failed: {_describe(error)}") from error
             started.append(plugin)
@@ -310,7 +313,8 @@ async def _plugins_lifespan(registry: Registry, startup_timeout: float) -> Async
         for plugin in reversed(started):
             if plugin.on_shutdown is not None:
                 try:
-                    await asyncio.wait_for(plugin.on_shutdown(), startup_timeout)
+                    async with asyncio.timeout(startup_timeout):
+                        await plugin.on_shutdown()
                 except Exception:
                     # One plugin's failure must not keep the others from shutting down.
                     log.exception("plugin.shutdown_failed", plugin=plugin.name)

@@ -108,7 +108,8 @@ async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) 
             continue
         for check in plugin.health_checks:
             try:
-                detail = await asyncio.wait_for(check.check(), check.timeout)
+                async with asyncio.timeout(check.timeout):
+                    detail = await check.check()
             except TimeoutError:
                 detail = f"no answer within {check.timeout:g} s"
             except Exception as error:  # noqa: BLE001  # whatever a plugin's check raises means that it is unwell

@@ -529,6 +529,17 @@ async def test_enabling_what_is_on_changes_nothing(fleet: Fleet, workshop: Works
     assert (await toggle(account, "hello", enabled=True))["number"] == first["number"]
 
 
+async def test_a_process_that_is_told_something_just_as_it_stops_stops(fleet: Fleet) -> None:
+    for steps in range(6):
+        worker = await fleet.worker()
+        await until(worker.waits)
+        worker.wake()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await worker.stop()
+
+
 async def test_only_the_operator_may_look_and_toggle(fleet: Fleet, workshop: Workshop) -> None:
     workshop.add("hello", HELLO)
     platform = await fleet.api()
