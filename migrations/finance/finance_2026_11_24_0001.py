@@ -247,15 +247,12 @@ $$
 
 # PostgreSQL takes the arrays for longer than they are and would plan the statements anew at each call, for a third of
 # the call's time.
-GENERIC_PLANS = tuple(
-    f"ALTER FUNCTION {signature} SET plan_cache_mode = force_generic_plan"
-    for signature in (POST_SIGNATURE, "finance_settle_postings()")
-)
+GENERIC_PLANS = f"ALTER FUNCTION {POST_SIGNATURE} SET plan_cache_mode = force_generic_plan"
 
 FORWARDS = (
     ACCOUNTS, BALANCES, TRANSACTIONS, POSTINGS, POSTINGS_BY_ACCOUNT,
     OPEN_BALANCE, OPEN_BALANCE_TRIGGER, SETTLE, SETTLE_TRIGGER, REQUIRE_POSTINGS, REQUIRE_POSTINGS_TRIGGER,
-    REFUSE, *(refuse_changes(table) for table in APPEND_ONLY), OPEN_ACCOUNTS, COMPARE, POST, *GENERIC_PLANS,
+    REFUSE, *(refuse_changes(table) for table in APPEND_ONLY), OPEN_ACCOUNTS, COMPARE, POST, GENERIC_PLANS,
     system_function("finance_open_balance()"),
     system_function("finance_settle_postings()"),
     system_function("finance_open_accounts(uuid[], text[], uuid[], text)"),

@@ -289,6 +289,39 @@ async def test_a_return_that_breaks_off_is_repeated_and_pays_once(platform: Test
     assert await ledger_totals(platform, tenant) == {}
 
 
+async def test_what_was_given_back_is_not_asked_for_again(platform: TestPlatform, tenant: UUID):
+    deal = await held_deal(platform, tenant)
+    await call(platform, deal, "refund")
+    await platform.drain()
+    payment = ReturnPayment(UUID((await deal.payer.client.get(deal.path)).json()["payment"]["id"]))
+
+    registry = with_finance(platform, providers=[Troubled(refunding=crash)])
+    await return_payment(stepped(platform, platform.system(tenant), registry), payment)
+
+    assert await payment_state(deal) == "returned"
+
+
+async def test_two_who_give_back_at_once_book_it_once(platform: TestPlatform, tenant: UUID):
+    """As when a worker is thought dead and isn't."""
+    deal = await held_deal(platform, tenant)
+    await call(platform, deal, "refund")
+    payment = ReturnPayment(UUID((await deal.payer.client.get(deal.path)).json()["payment"]["id"]))
+    both = asyncio.Barrier(2)
+
+    async def meet() -> None:
+        await both.wait()
+
+    registry = with_finance(platform, providers=[Troubled(refunding=meet)])
+    await asyncio.gather(
+        *(return_payment(stepped(platform, platform.system(tenant), registry), payment) for _ in range(2))
+    )
+
+    assert await ledger_totals(platform, tenant) == {}
+    async with platform.runtime.database.system_transaction() as connection:
+        audited = "SELECT count(*) FROM kernel_audit_entries WHERE action = 'finance:payment.return' AND object_id = $1"
+        assert await connection.fetchval(audited, str(payment.payment_id)) == 1
+
+
 async def test_a_refund_that_the_provider_denies_is_not_booked(platform: TestPlatform, tenant: UUID):
     deal = await held_deal(platform, tenant)
     await call(platform, deal, "refund")
