@@ -10,6 +10,7 @@ import contextlib
 import asyncpg
 import redis
 import structlog
+from asyncpg.pool import PoolConnectionProxy
 from dramatiq.brokers.redis import RedisBroker
 
 from pegboard.database.pool import DATABASE_ERRORS, Database
@@ -25,6 +26,7 @@ WINDOW = 256
 """How many messages may wait in Redis before the relay pauses."""
 CROWDED = 0.05
 
+Connections = asyncpg.Pool | PoolConnectionProxy
 log = structlog.get_logger("pegboard.jobs")
 
 # One statement, so one round trip: the events' rows are locked, fanned out and marked. A delivery's id is a UUIDv7 of
@@ -64,13 +66,13 @@ UPDATE kernel_jobs AS job SET state = 'queued', updated_at = now()
 """
 
 
-async def relay_events(pool: asyncpg.Pool, catalog: Catalog) -> int:
+async def relay_events(pool: Connections, catalog: Catalog) -> int:
     """Make jobs of a batch of events. Gives how many events there were."""
     fan = catalog.fan
     return await pool.fetchval(_RELAY_EVENTS, BATCH, fan.events, fan.names, fan.plugins, fan.max_attempts)
 
 
-async def take_due(pool: asyncpg.Pool, catalog: Catalog, *, ahead: float = 0.0) -> tuple[int, list[Token]]:
+async def take_due(pool: Connections, catalog: Catalog, *, ahead: float = 0.0) -> tuple[int, list[Token]]:
     """Mark a batch of due jobs as sent, and park those that nothing can run. Gives their number and the tokens to send.
 
     `ahead`: also jobs that are due within so many seconds.
