@@ -47,13 +47,15 @@ def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
         },
     )
 
-    def start(*arguments: str) -> Served:
+    def start(*arguments: str, wait: bool = True) -> Served:
         log = tmp_path / "serve.log"
         with log.open("wb") as output:
             command = [sys.executable, "-m", "pegboard", "serve", *arguments]
             process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=output, stderr=output)
         running.append(process)
         served = Served(process, log, env)
+        if not wait:
+            return served
         until(lambda: process.poll() is not None or any("url" in line for line in served.lines()))
         if process.poll() is None:
             served.url = str(next(line["url"] for line in served.lines() if "url" in line))
@@ -88,6 +90,21 @@ def test_it_serves_logs_json_only_and_stops_cleanly(serve: Serve) -> None:
     lines = served.lines()
     assert any(line.get("request_id") == answer.headers["x-request-id"] for line in lines)
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_sigterm_while_it_loads_ends_it_at_once(serve: Serve) -> None:
+    served = serve("--port", "0", wait=False)
+    main = psutil.Process(served.process.pid)
+    until(lambda: bool(main.children()) and not catches_sigterm(main.children()[0].pid))
+    served.process.terminate()
+    served.process.wait(20)
+
+
+def catches_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_of_several_processes_one_that_dies_is_replaced(serve: Serve) -> None:

@@ -88,10 +88,15 @@ class Child:
             raise StartError(f"{self.name} ended {times}: see its log above.")
 
     async def stop(self) -> None:
-        """Ask it to stop, and wait until it has: it finishes what it does, within its grace."""
+        """Ask it to stop, and wait until it has: it finishes what it does, within its grace.
+
+        One that never was ready is ended at once: nothing is under way, and while it loads it may miss a signal.
+        """
         self._stopping.set()
         if self._process is not None:
             self._process.request_stop()
+            if not self._ready.is_set():
+                self._process.kill()
         if self._keeper is not None:
             await self._keeper
 
@@ -132,7 +137,7 @@ class Child:
         try:
             self._process = process = await launched(lambda: self._launch(pipe), undo=GuardedProcess.stop_and_wait)
             if self._stopping.is_set():
-                process.request_stop()
+                process.kill()
             self._on_start()
             watch = asyncio.create_task(self._watch(pipe))
             self._status = await process.wait()
