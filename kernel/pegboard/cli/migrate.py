@@ -1,8 +1,8 @@
 """`pegboard migrate`: bring the database up to date, and say what state it is in."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import click
@@ -19,6 +19,9 @@ from pegboard.database.urls import DatabaseUrls
 from pegboard.supervisor.runfile import attach
 from pegboard.telemetry.logging import configure_logging
 
+if TYPE_CHECKING:
+    from pegboard.plugins.registry import Registry
+
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 
@@ -29,7 +32,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 @click.pass_context
 def command(ctx: click.Context, plan: bool, as_json: bool) -> None:
     """Make the database's roles and run what is pending of all migrations: the kernel's, then those of the plugins that
-    are on.
+    are on. Then bring the taxonomies of these plugins up to date.
 
     Any number of processes may do this at once: one works, the others wait. A plugin whose migration fails is left as
     it was and named; the exit status is then 2.
@@ -43,12 +46,15 @@ def command(ctx: click.Context, plan: bool, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     config = _config(ctx.obj)
-    apps = _apps(config)
+    registry = _registry(config)
+    apps = _apps(registry)
     if plan:
         pending = [state for state in _run(migration_states(_url(config), apps)) if state.state != "applied"]
         _show_states([state for state in pending if state.state != "unknown"], as_json, "nothing to run")
         return
     report = _run(prepare(config, apps))
+    for problem in _run(_seed(config, registry, report.failed)):
+        click.echo(f"pegboard: {problem}", err=True)
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
@@ -70,7 +76,7 @@ def status(cli: CommandLine, as_json: bool) -> None:
       pegboard migrate status --json
     """
     config = _config(cli)
-    _show_states(_run(migration_states(_url(config), _apps(config))), as_json, "no migrations")
+    _show_states(_run(migration_states(_url(config), _apps(_registry(config)))), as_json, "no migrations")
 
 
 @command.command("check")
@@ -85,7 +91,7 @@ def check(cli: CommandLine, as_json: bool) -> None:
       pegboard migrate check
     """
     config = _config(cli)
-    problems = _run(_problems(_url(config), _apps(config)))
+    problems = _run(_problems(_url(config), _apps(_registry(config))))
     if as_json:
         click.echo(msgspec.json.encode({"ok": not problems, "problems": problems}))
     else:
@@ -116,13 +122,25 @@ def _config(cli: CommandLine) -> Config:
     return config
 
 
-def _apps(config: Config) -> list[PiccoloApp]:
-    """What the plugins that are on, or are about to be, bring to the database."""
+def _registry(config: Config) -> "Registry":
+    """The plugins that are on, or are about to be."""
     from pegboard.plugins.effective import effective_config
     from pegboard.plugins.manager import load_plugins
 
-    plugins = load_plugins(_run(effective_config(config))).plugins
-    return [plugin.app for plugin in plugins if plugin.app is not None and plugin.name != "kernel"]
+    return load_plugins(_run(effective_config(config)))
+
+
+def _apps(registry: "Registry") -> list[PiccoloApp]:
+    """What the plugins bring to the database."""
+    return [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name != "kernel"]
+
+
+async def _seed(config: Config, registry: "Registry", failed: Mapping[str, str]) -> list[str]:
+    """Seed the plugins' taxonomies, but for those whose migrations failed; gives what was left out and why."""
+    from pegboard.taxonomies.seed import seed
+
+    migrated = [plugin for plugin in registry.plugins if plugin.name not in failed]
+    return (await seed(config, msgspec.structs.replace(registry, plugins=migrated))).problems
 
 
 def _url(config: Config) -> str:

@@ -1,15 +1,17 @@
 """`pegboard migrate` as a person and a program use it."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import click.testing
 import pytest
 import structlog
 from pegboard.cli import main
-from pegboard.database.urls import APP, derive_url
+from pegboard.database.urls import APP, SYSTEM, derive_url
 
 from tests.kernel.database.conftest import MASTER_KEY
 
@@ -56,6 +58,22 @@ def test_it_plans_runs_and_says_so(empty_url: str, pegboard: Pegboard):
     assert [state["state"] for state in states] == ["applied"] * len(report["applied"])
     assert states[0]["applied_at"] is not None
     assert "applied" in pegboard(empty_url, "status").stdout
+
+
+async def test_it_seeds_the_taxonomies_of_the_plugins_that_are_on(empty_url: str, pegboard: Pegboard, tmp_path: Path):
+    (tmp_path / "plugins.toml").write_text("[plugins.creation_studio]\nenabled = true\n")
+    for _ in range(2):
+        # The command has an event loop of its own.
+        run = await asyncio.to_thread(pegboard, empty_url)
+        assert (run.exit_code, run.stderr) == (0, "")
+    connection = await asyncpg.connect(derive_url(empty_url, SYSTEM, MASTER_KEY))
+    try:
+        seeded = {row[0] for row in await connection.fetch("SELECT name FROM kernel_taxonomies")}
+        terms = await connection.fetchval("SELECT count(*) FROM kernel_taxonomy_terms WHERE slug = 'logo-design'")
+    finally:
+        await connection.close()
+    assert seeded == {"service_categories", "skills"}
+    assert terms == 1
 
 
 def test_check_compares_the_database_with_what_is_declared(empty_url: str, pegboard: Pegboard):
