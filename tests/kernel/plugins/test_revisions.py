@@ -302,6 +302,23 @@ async def test_an_edited_file_is_imported(fleet: Fleet, workshop: Workshop) -> N
     assert (active["origin"], active["plugins"]) == ("file", ["hello"])
 
 
+async def test_an_edit_that_asks_for_what_cannot_be_loaded_changes_nothing(fleet: Fleet, workshop: Workshop) -> None:
+    workshop.add("hello", HELLO)
+    workshop.add("broken", "1 / 0")
+    fleet.config()
+    fleet.write("[plugins.hello]\nenabled = true\n")
+    platform = await fleet.api()
+    account = await operator(platform)
+    number = (await overview(account))["active"]["number"]
+    fleet.write("[plugins.hello]\nenabled = false\n[plugins.broken]\nenabled = true\n")
+
+    revision = await decided(account, number + 1)
+    assert revision["state"] == "failed"
+    assert "broken: importing" in revision["reason"]
+    assert await status(platform) == 200
+    assert "says broken on, and it is off; hello off, and it is on" in await until(lambda: _conflict(account))
+
+
 async def test_a_file_that_an_editor_just_emptied_turns_nothing_off(fleet: Fleet) -> None:
     fleet.config()
     fleet.write("[plugins.hello]\nenabled = true\n")
@@ -372,6 +389,29 @@ async def test_machines_with_a_file_each_do_not_fight(fleet: Fleet, workshop: Wo
     # An edit is somebody's decision: it counts, wherever it is made.
     fleet.write("# Off again.\n[plugins.hello]\nenabled = false\n", tmp_path / "there")
     await until(lambda: _all_equal(404, here, there))
+
+
+async def test_a_new_machine_with_an_old_file_undoes_nothing(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
+    workshop.add("hello", HELLO)
+    here = await fleet.api()
+    account = await operator(here)
+    number = (await toggle(account, "hello", enabled=True))["number"]
+    await decided(account, number)
+
+    there = await fleet.api(tmp_path / "there")
+    assert await status(there) == 200
+    async with here.runtime.database.system_transaction() as connection:
+        assert await connection.fetchval("SELECT max(number) FROM kernel_plugin_revisions") == number
+
+
+async def test_a_new_machine_with_a_new_file_is_listened_to(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
+    workshop.add("hello", HELLO)
+    here = await fleet.api()
+    fleet.config(tmp_path / "there")
+    fleet.write("# The next release's.\n[plugins.hello]\nenabled = true\n", tmp_path / "there")
+    there = await fleet.api(tmp_path / "there")
+
+    await until(lambda: _all_equal(200, here, there))
 
 
 async def test_a_process_that_starts_takes_what_is_active_whatever_its_file_says(
