@@ -127,7 +127,9 @@ def configure_logging(config: LogConfig, *, lines: LineBuffer | None = None) -> 
     if as_json:
         rendering: list[Any] = [structlog.processors.format_exc_info, _json]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The default, where rich is installed, shows local variables: passwords and people's texts among them.
+        plain = structlog.dev.plain_traceback
+        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 import pytest
@@ -64,6 +65,23 @@ def test_an_exception_keeps_its_traceback(stream: io.BytesIO):
         structlog.get_logger().exception("failed")
     (line,) = lines(stream)
     assert "ValueError: broken" in str(line["exception"])
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+def test_a_traceback_shows_no_local_variables(stream: io.BytesIO, format: Literal["json", "text"]):
+    """They hold passwords and people's texts."""
+    configure_logging(LogConfig(level="info", format=format), lines=LineBuffer(stream))
+
+    def log_in(password: str) -> None:
+        raise ValueError("broken")
+
+    try:
+        log_in("hunter" + str(2))
+    except ValueError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("asyncpg").exception("failed too")
+    assert stream.getvalue().count(b"ValueError: broken") == 2
+    assert b"hunter2" not in stream.getvalue()
 
 
 SENSITIVE_KEYS = st.sampled_from(
