@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -146,18 +146,24 @@ class Work(WorkContext):
         self._after_commit.clear()
 
 
+class _Ended:
+    """In place of a connection that was given back: a stream, or a task left behind, must not use it any more."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError("the unit of work has ended: read before an answer begins that comes in pieces")
+
+
 class ReadWork(Work):
     """A unit of work of plain reads: no transaction, and a connection only once something is read."""
 
-    __slots__ = ("_ended",)
+    __slots__ = ()
 
     def __init__(self, runtime: "Runtime", registry: Registry, principal: Principal, request_id: str) -> None:
         super().__init__(None, runtime, registry, principal, request_id)
-        self._ended = False
 
     async def _connect(self) -> Any:
-        if self._ended:
-            raise RuntimeError("the unit of work has ended: a stream reads what it needs before it begins")
         if self.connection is None:
             self.connection = await self.runtime.database.acquire_reader(self.tenant_id)
         return self.connection
@@ -184,9 +190,8 @@ class ReadWork(Work):
 
     async def release(self) -> None:
         """Give the connection back; nothing can be read any more."""
-        self._ended = True
-        if self.connection is not None:
-            connection, self.connection = self.connection, None
+        connection, self.connection = self.connection, _Ended()
+        if connection is not None:
             await self.runtime.database.app.release(connection)
 
 
@@ -207,7 +212,10 @@ async def transact(
     session_id = principal.session_id if check_session else None
     async with database.transaction(principal.tenant_id, session_id=session_id, isolation=isolation) as connection:
         work = Work(connection, runtime, registry, principal, request_id)
-        yield work
+        try:
+            yield work
+        finally:
+            work.connection = _Ended()
     await work.committed()
 
 
