@@ -38,6 +38,8 @@ class Peer:
     ) -> None:
         self.body = body
         self.requests: list[str] = []
+        self.asked = asyncio.Event()
+        """Set when a request has come."""
         self.hung_up = asyncio.Event()
         """Set when somebody has hung up on it."""
         self._head = "\r\n".join((f"HTTP/1.1 {status} Answer", f"content-type: {content_type}", *headers, "", ""))
@@ -64,6 +66,7 @@ class Peer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = next(int(line.split(":")[1]) for line in head.lower().split("\r\n") if "content-length" in line)
             self.requests.append(head + (await reader.readexactly(length)).decode())
+            self.asked.set()
             writer.write(self._head.encode())
             for part in self.body:
                 writer.write(part)
