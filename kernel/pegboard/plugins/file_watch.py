@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -28,11 +27,10 @@ log = structlog.get_logger(__name__)
 class FileWatch:
     """One process's eye on its `plugins.toml`. `error` says why the file as it is now can't be used, if so."""
 
-    def __init__(self, path: Path, reload: Callable[[], Config], process: UUID) -> None:
+    def __init__(self, path: Path, reload: Callable[[], Config]) -> None:
         self.error: str | None = None
         self._path = path
         self._reload = reload
-        self._process = process
         self._signature: tuple[int, int, int] | None = None
         self._settling: tuple[int, int, int] | None = None
         self._enabled: frozenset[str] | None = None
@@ -70,9 +68,7 @@ class FileWatch:
         news = recorded is not None or not await revisions.is_known_file(connection, source)
         await revisions.record_file(connection, node, path, source)
         if news:
-            revision = await revisions.propose(
-                connection, self._enabled, file_hash=source, origin="file", by_process=self._process
-            )
+            revision = await revisions.propose(connection, self._enabled, file_hash=source, origin="file")
             log.info("plugins.file_imported", revision=revision.number, plugins=revision.plugins)
         return news
 

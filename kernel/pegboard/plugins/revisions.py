@@ -101,22 +101,20 @@ async def propose(
     file_hash: str,
     origin: Origin,
     requested_by: UUID | None = None,
-    by_process: UUID | None = None,
 ) -> Revision:
     """Make `plugins` the wanted set; takes the lock. One that was still in preparation is superseded.
 
-    Where no process runs (besides `by_process`, which is starting), there is nothing to prepare beside: the revision is
+    Where no process runs (those that are starting don't yet), there is nothing to prepare beside: the revision is
     active at once, and processes leave out what they can't load.
     """
     await lock(connection)
-    others = await connection.fetchval(
-        "SELECT count(*) FROM kernel_live_processes WHERE active_revision IS NOT NULL AND id IS DISTINCT FROM $1",
-        by_process,
+    running = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM kernel_live_processes WHERE active_revision IS NOT NULL)"
     )
     await connection.execute(
         "UPDATE kernel_plugin_revisions SET state = 'superseded', decided_at = now() WHERE state = 'preparing'"
     )
-    state = "preparing" if others else "active"
+    state = "preparing" if running else "active"
     if state == "active":
         await _retire_active(connection)
     row = await connection.fetchrow(

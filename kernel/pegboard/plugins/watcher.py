@@ -79,7 +79,7 @@ class RegistryWatcher:
         self._poll_interval = poll_interval
         self._wake = asyncio.Event()
         self._listener = Listener(runtime.database, revisions.CHANNEL, self._wake)
-        self._file = FileWatch(Path(runtime.config.path), self._reload, self.process) if runtime.config.path else None
+        self._file = FileWatch(Path(runtime.config.path), self._reload) if runtime.config.path else None
         self._tasks: list[asyncio.Task[None]] = []
         self._active: int | None = None
         self._prepared: tuple[int, Generation[Any]] | None = None
@@ -146,9 +146,7 @@ class RegistryWatcher:
             active = await revisions.active_revision(connection)
             if active is None:
                 plugins = enabled_plugins(self._config)
-                active = await revisions.propose(
-                    connection, plugins, file_hash="", origin="file", by_process=self.process
-                )
+                active = await revisions.propose(connection, plugins, file_hash="", origin="file")
             return active
 
     async def _watch(self) -> None:

@@ -323,7 +323,7 @@ async def test_a_file_that_an_editor_just_emptied_turns_nothing_off(fleet: Fleet
     fleet.config()
     fleet.write("[plugins.hello]\nenabled = true\n")
     database = await Database.open(fleet.config(), pool_size=1)
-    watch = FileWatch(fleet.file, fleet.config, new_id())
+    watch = FileWatch(fleet.file, fleet.config)
     await watch.look(database)
 
     fleet.write("")
