@@ -24,6 +24,7 @@ async def statement(account: Account, limit: int) -> list[dict[str, Any]]:
         parameters = {"limit": limit} | ({"cursor": cursor} if cursor else {})
         page = (await account.client.get("/api/v1/finance/statement", params=parameters)).json()
         lines += page["items"]
+        assert len(lines) <= 20, "the pages don't end"
         cursor = page["next_cursor"]
         if cursor is None:
             return lines
