@@ -155,6 +155,15 @@ class _Ended:
         raise RuntimeError("the unit of work has ended: read before an answer begins that comes in pieces")
 
 
+class _Busy:
+    """In place of a connection that is being acquired: one connection does one thing at a time."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError("a unit of work reads one thing at a time: await each query before the next (no gather)")
+
+
 class ReadWork(Work):
     """A unit of work of plain reads: no transaction, and a connection only once something is read."""
 
@@ -164,9 +173,18 @@ class ReadWork(Work):
         super().__init__(None, runtime, registry, principal, request_id)
 
     async def _connect(self) -> Any:
-        if self.connection is None:
-            self.connection = await self.runtime.database.acquire_reader(self.tenant_id)
-        return self.connection
+        self.connection = connecting = _Busy()
+        try:
+            connection = await self.runtime.database.acquire_reader(self.tenant_id)
+        except BaseException:
+            if self.connection is connecting:
+                self.connection = None
+            raise
+        if self.connection is not connecting:  # released meanwhile, by a request that ended without waiting for us
+            await self.runtime.database.app.release(connection)
+            return self.connection
+        self.connection = connection
+        return connection
 
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         return await (self.connection or await self._connect()).fetch(sql, *args)
@@ -191,7 +209,7 @@ class ReadWork(Work):
     async def release(self) -> None:
         """Give the connection back; nothing can be read any more."""
         connection, self.connection = self.connection, _Ended()
-        if connection is not None:
+        if connection is not None and not isinstance(connection, _Busy | _Ended):
             await self.runtime.database.app.release(connection)
 
 
@@ -204,9 +222,11 @@ async def transact(
     *,
     isolation: Isolation = "read committed",
     check_session: bool = True,
+    committing: Callable[[], None] | None = None,
 ) -> AsyncIterator[Work]:
     """One unit of work: a transaction as the principal's tenant that commits at the end of the block; then its
     after-commit callbacks. It is refused where the principal's session has ended, unless `check_session` is off.
+    `committing` is called just before the commit: from there on a failure may have happened after it.
     """
     database = runtime.database
     session_id = principal.session_id if check_session else None
@@ -216,13 +236,15 @@ async def transact(
             yield work
         finally:
             work.connection = _Ended()
+        if committing is not None:
+            committing()
     await work.committed()
 
 
 class SteppedWork(WorkContext):
     """`pegboard_sdk.work.SteppedUnitOfWork`: a transaction per step."""
 
-    __slots__ = ("isolation",)
+    __slots__ = ("_committing", "isolation")
 
     def __init__(
         self,
@@ -231,9 +253,12 @@ class SteppedWork(WorkContext):
         principal: Principal,
         request_id: str,
         isolation: Isolation = "read committed",
+        *,
+        committing: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(runtime, registry, principal, request_id)
         self.isolation: Isolation = isolation
+        self._committing = committing
 
     @asynccontextmanager
     async def step(self, *, settles: bool = False) -> AsyncIterator[Work]:
@@ -244,5 +269,6 @@ class SteppedWork(WorkContext):
             self.request_id,
             isolation=self.isolation,
             check_session=not settles,
+            committing=self._committing,
         ) as work:
             yield work

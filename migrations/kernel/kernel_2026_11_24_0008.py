@@ -12,6 +12,7 @@ CREATE TABLE kernel_idempotency_keys (
     digest bytea NOT NULL,
     body_digest bytea NOT NULL,
     answer bytea,
+    lease uuid,
     leased_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz NOT NULL,
@@ -19,7 +20,7 @@ CREATE TABLE kernel_idempotency_keys (
 )
 """
 
-EXPIRY = "CREATE INDEX kernel_idempotency_keys_expires_at ON kernel_idempotency_keys (expires_at)"
+EXPIRY = "CREATE INDEX kernel_idempotency_keys_expires_at ON kernel_idempotency_keys (tenant_id, expires_at)"
 
 # One round trip: hold the key until the transaction ends, or say who does; then say what is known of it. The lock's
 # number is taken from the digest, so two keys may share one: the second of them is then told to try again, which is

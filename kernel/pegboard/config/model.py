@@ -53,7 +53,6 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed_hosts: list[str] = []
     trusted_proxies: list[str] = []
     max_body: Positive = 1_048_576
-    max_nesting: Positive = 64
     request_timeout: Seconds = 30.0
     rate_per_ip: Positive = 1_200
     rate_per_principal: Positive = 3_000

@@ -5,9 +5,9 @@ from pegboard_sdk.manifest import Manifest
 
 from pegboard import __version__
 from pegboard.audit.search import SERVICES as AUDIT_SERVICES
+from pegboard.identity import jobs as identity_jobs
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
-from pegboard.identity.jobs import JOBS, SCHEDULES
 from pegboard.jobs import permissions as jobs
 from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
@@ -16,6 +16,7 @@ from pegboard.plugins.registry import LoadedPlugin
 from pegboard.taxonomies import permissions as taxonomies
 from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
 from pegboard.taxonomies.service import SERVICES as TAXONOMY_SERVICES
+from pegboard.web import jobs as web_jobs
 from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
@@ -37,8 +38,8 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         distribution=f"pegboard {__version__}",
         controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS, *PLUGIN_CONTROLLERS, *TAXONOMY_CONTROLLERS),
-        jobs=JOBS,
-        schedules=SCHEDULES,
+        jobs=(*identity_jobs.JOBS, *web_jobs.JOBS),
+        schedules=(*identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
         services=(*AUDIT_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),

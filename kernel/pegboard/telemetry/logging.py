@@ -4,7 +4,8 @@ import logging
 import multiprocessing.util
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from pegboard.config.model import LogConfig
 from pegboard.telemetry.lines import LineBuffer
 
-__all__ = ("AccessLog", "configure_logging", "redact")
+__all__ = ("REQUEST", "AccessLog", "configure_logging", "name_request", "redact")
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 SENSITIVE = (
@@ -21,6 +22,28 @@ SENSITIVE = (
 )  # fmt: skip
 MASK = "[redacted]"
 MAX_DEPTH = 8
+
+
+class RequestFields(Protocol):
+    """What a line of a request names."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def plugin(self) -> str: ...
+
+
+REQUEST: ContextVar[RequestFields | None] = ContextVar("pegboard_request", default=None)
+"""The request that runs, for lines that its handlers write. Setting it costs a tenth of binding context variables."""
+
+
+def name_request(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the request's id and plugin to what is logged while it runs."""
+    request = REQUEST.get()
+    if request is not None:
+        event.setdefault("request_id", request.request_id)
+        event.setdefault("plugin", request.plugin)
+    return event
 
 
 def _is_sensitive(key: str) -> bool:
@@ -93,6 +116,12 @@ def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
+def _plain(value: Any) -> str:
+    """One word of a line: what a caller sent must not begin another."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
+
+
 class AccessLog:
     """One line per request. It takes a short way past structlog's processors: they would cost more than the rest of the
     line.
@@ -108,7 +137,7 @@ class AccessLog:
         if self._as_json:
             line = msgspec.json.encode(fields)
         else:
-            shown = " ".join(f"{k}={v}" for k, v in fields.items() if k not in ("timestamp", "level", "event"))
+            shown = " ".join(f"{k}={_plain(v)}" for k, v in fields.items() if k not in ("timestamp", "level", "event"))
             line = f"{fields['timestamp']} [{fields['level']:<7}] {fields['event']} {shown}".encode()
         self._lines.write(line + b"\n", urgent=failed)
 
@@ -120,6 +149,7 @@ def configure_logging(config: LogConfig, *, lines: LineBuffer | None = None) -> 
     buffer = lines or LineBuffer()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,

@@ -65,7 +65,7 @@ class Metrics:
             "pegboard_outbox_lag_seconds",
             "Age of the oldest row that waits for the relay.",
             registry=self.registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
         self.pool_connections = Gauge(
             "pegboard_database_pool_connections",
@@ -79,7 +79,7 @@ class Metrics:
             "Plugins by state: enabled, disabled, failed.",
             ("state",),
             registry=self.registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemostrecent",
         )
         self._routes: dict[tuple[str, str, str, int], _RouteMetrics] = {}
 

@@ -18,7 +18,7 @@ from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import ROOT_CONTROLLERS
 from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 from pegboard.web.ratelimit import RateLimiter
-from pegboard.web.requests import BoundedRequest
+from pegboard.web.requests import JsonRequest
 
 __all__ = ("API", "build", "declared_routes", "routers")
 
@@ -28,13 +28,11 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> Litestar:
     """The application of a generation. It holds no state: what it needs comes with each request's exchange."""
-    max_nesting = runtime.config.http.max_nesting
-    request_class = type("Request", (BoundedRequest,), {"max_nesting": max_nesting})
     return Litestar(
         route_handlers=routers(registry),
         middleware=[Gate(runtime, registry, limiter, addresses)],
         exception_handlers={Exception: _answer_problem},
-        request_class=request_class,
+        request_class=JsonRequest,
         request_max_body_size=runtime.config.http.max_body,
         openapi_config=openapi_config(),
         logging_config=None,
@@ -72,7 +70,7 @@ def declared_routes(app: Litestar) -> dict[tuple[str, str], tuple[Route, HTTPRou
 
 def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     exchange: Exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
-    known = to_domain_error(error, request_id=exchange.request_id)
+    known = exchange.told(to_domain_error(error, request_id=exchange.request_id))
     headers = dict(known.headers)
     if known.status == 405:
         headers["Allow"] = ", ".join(_allowed(request))

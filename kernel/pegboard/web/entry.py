@@ -1,6 +1,7 @@
 """The ASGI application: what happens to every request before and after the generation that answers it."""
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from pegboard_sdk.ids import new_id
 
 from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation
-from pegboard.telemetry.logging import AccessLog
+from pegboard.telemetry.logging import REQUEST, AccessLog
 from pegboard.web.exchange import Exchange
 from pegboard.web.leaving import heed
 from pegboard.web.platform import Platform
@@ -27,8 +28,10 @@ from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 __all__ = ("Entry",)
 
 PROBES = frozenset(("/health/live", "/health/ready"))
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_TARGET = 8_192
 MAX_HEADERS = 32_768
+_TRACEPARENT = re.compile(rb"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 CSP = b"default-src 'none'; frame-ancestors 'none'"
 log = structlog.get_logger("pegboard.web")
 
@@ -122,6 +125,7 @@ class Entry:
         generation = self._platform.holder.current
         exchange = Exchange(self._platform.runtime, generation, scope, headers, new_id().hex, ip)
         scope[EXCHANGE] = exchange
+        REQUEST.set(exchange)
         answer = _Answer(send, self, exchange, headers.get(b"origin"), head=exchange.head)
         if answer.head:
             scope["method"] = "GET"
@@ -138,7 +142,7 @@ class Entry:
             if answer.status:
                 log.warning("response.broken", request_id=exchange.request_id, error=repr(error))
                 raise
-            await answer.problem(to_domain_error(error, request_id=exchange.request_id))
+            await answer.problem(exchange.told(to_domain_error(error, request_id=exchange.request_id)))
         finally:
             self._record(scope, exchange, answer.status or 499, time.perf_counter() - started)
 
@@ -150,6 +154,7 @@ class Entry:
         carrier = {k.decode("latin-1"): v.decode("latin-1") for k, v in answer.exchange.headers.items()}
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
         with tracing.span(scope["method"], kind=SpanKind.SERVER, carrier=carrier, attributes=attributes) as span:
+            answer.exchange.trace = f"{span.get_span_context().trace_id:032x}"
             await generation(scope, receive, answer)
             template = str(scope.get("path_template", ""))
             span.update_name(f"{scope['method']} {template}".rstrip())
@@ -163,7 +168,7 @@ class Entry:
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET:
             raise TargetTooLong(f"The path and query are longer than {MAX_TARGET} bytes.")
-        if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADERS:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
             raise HeadersTooLarge(f"The headers are larger than {MAX_HEADERS} bytes.")
         if self._hosts and headers.get(b"host", b"").rsplit(b":", 1)[0].lower() not in self._hosts:
             raise Misdirected("This host name is not served here.")
@@ -191,13 +196,15 @@ class Entry:
         if origin is not None:
             headers.append((b"vary", b"Origin"))
             if self.allows(origin):
-                headers.append((b"access-control-allow-origin", origin))
+                if not self._cors.is_allow_all_origins:  # else Litestar's headers have the star
+                    headers.append((b"access-control-allow-origin", origin))
                 headers += [(k.lower().encode(), v.encode()) for k, v in self._cors.simple_headers.items()]
         return headers
 
     def _record(self, scope: Any, exchange: Exchange, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "unknown")
-        self._platform.runtime.metrics.observe_request(exchange.plugin, scope["method"], route, status, seconds)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._platform.runtime.metrics.observe_request(exchange.plugin, method, route, status, seconds)
         if not self._access_log.enabled:
             return
         if status == 200 and scope["path"] in PROBES:
@@ -223,9 +230,15 @@ class Entry:
                 fields["account"] = str(principal.account_id)
         if exchange.tries > 1:
             fields["tries"] = exchange.tries
-        if (trace := exchange.headers.get(b"traceparent")) is not None:
-            fields["trace"] = trace[:64].decode("latin-1")
+        if trace := exchange.trace or _trace_id(exchange.headers.get(b"traceparent")):
+            fields["trace"] = trace
         self._access_log.write(fields, failed=failed)
+
+
+def _trace_id(traceparent: bytes | None) -> str:
+    """The trace that a caller named (W3C trace context), for the log; nothing where the header is malformed."""
+    found = _TRACEPARENT.match(traceparent) if traceparent is not None else None
+    return found[1].decode() if found else ""
 
 
 class _Answer:

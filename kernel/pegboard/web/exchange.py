@@ -18,14 +18,14 @@ from pegboard_sdk.http import JsonBytes, Route, Stream
 from pegboard.plugins.generation import Generation
 from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
-from pegboard.web.problems import PROBLEM_JSON, encode_problem
+from pegboard.web.problems import PROBLEM_JSON, OutcomeUnknown, encode_problem
 from pegboard.web.streams import StreamAnswer
 from pegboard.work import ReadWork, SteppedWork, transact
 
 __all__ = ("Exchange",)
 
 MAX_TRIES = 4
-LEASE = 60.0
+LEASE_MARGIN = 30.0
 NOT_STORED = frozenset({409, 429})
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger("pegboard.web")
@@ -36,7 +36,7 @@ class Exchange:
 
     __slots__ = (
         "closing", "head", "headers", "ip", "limit", "plugin", "principal", "registry", "request_id", "runtime",
-        "scope", "tries",
+        "scope", "trace", "tries", "uncertain",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,8 @@ class Exchange:
         self.plugin = "kernel"
         self.principal: Principal | None = None
         self.tries = 0
+        self.trace = ""
+        self.uncertain = False
 
     @property
     def known_principal(self) -> Principal:
@@ -89,7 +91,12 @@ class Exchange:
             self.tries += 1
             try:
                 async with transact(
-                    self.runtime, self.registry, self.known_principal, self.request_id, isolation=route.isolation
+                    self.runtime,
+                    self.registry,
+                    self.known_principal,
+                    self.request_id,
+                    isolation=route.isolation,
+                    committing=self._committing,
                 ) as work:
                     if key is not None and (replay := await key.begin(work)) is not None:
                         return replay
@@ -97,19 +104,32 @@ class Exchange:
                     if key is not None and not isinstance(response, Stream):
                         await key.store(work, response)
                 return response
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except asyncpg.PostgresError as error:
+                if not isinstance(error, asyncpg.PostgresConnectionError):
+                    self.uncertain = False  # the server answered: nothing was committed
+                if not isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+                    raise
                 if self.tries >= MAX_TRIES:
                     raise
                 log.info("transaction.retried", tries=self.tries, cause=error.sqlstate, request_id=self.request_id)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**self.tries))  # noqa: S311  # jitter, not a secret
 
     async def _run_external(self, route: Route, call: Callable[[Any], Awaitable[Any]]) -> Response[Any]:
-        work = SteppedWork(self.runtime, self.registry, self.known_principal, self.request_id, route.isolation)
+        work = SteppedWork(
+            self.runtime,
+            self.registry,
+            self.known_principal,
+            self.request_id,
+            route.isolation,
+            committing=self._committing,
+        )
         key = await self._idempotency_key(route)
         if key is None:
             return self._encoded(route, await call(work))
         async with work.step() as step:
-            replay = await key.reserve(step, max(LEASE, (route.timeout or 0) + 30))
+            lease = (route.timeout or self.runtime.config.http.request_timeout) + LEASE_MARGIN
+            replay = await key.reserve(step, lease)
+        self.uncertain = False  # so far the key is all there is
         if replay is not None:
             return replay
         try:
@@ -123,11 +143,14 @@ class Exchange:
         return response
 
     async def _settle_failure(self, work: SteppedWork, key: IdempotencyKey, error: BaseException) -> None:
-        """A refusal is the request's answer and is kept; after a fault, or a 409 or 429, the key is free for another
-        try.
+        """A refusal is the request's answer and is kept; after an ordered failure, or a 409 or 429, the key is free for
+        another try. After anything else (a time-out, a broken connection) it is not known what was done: the lease
+        keeps the key until it runs out.
         """
+        if not isinstance(error, DomainError):
+            return
         answer: Response[Any] | None = None
-        if isinstance(error, DomainError) and error.status < 500 and error.status not in NOT_STORED:
+        if error.status < 500 and error.status not in NOT_STORED:
             answer = Response(
                 encode_problem(error, self.request_id),
                 status_code=error.status,
@@ -140,6 +163,15 @@ class Exchange:
         except (DomainError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as failure:
             # The lease runs out by itself; what the caller must hear is the first error.
             log.warning("idempotency.not_settled", error=repr(failure), request_id=self.request_id)
+
+    def _committing(self) -> None:
+        self.uncertain = True
+
+    def told(self, error: DomainError) -> DomainError:
+        """What the caller is told of `error`: after a commit, an outage may not claim that nothing happened."""
+        if self.uncertain and error.code in ("unavailable", "timeout", "internal_error"):
+            return OutcomeUnknown()
+        return error
 
     async def _idempotency_key(self, route: Route) -> IdempotencyKey | None:
         if route.idempotency == "none":
@@ -155,9 +187,9 @@ class Exchange:
         principal = self.known_principal
         return IdempotencyKey(
             value,
-            principal=str(principal.account_id or principal.kind),
+            principal=str(principal.account_id or f"{principal.kind} {self.ip}"),
             method=str(self.scope.get("method")),
-            path=self.scope["path"],
+            path=f"{self.scope['path']}?{self.scope['query_string'].decode('latin-1')}",
             body=await Request[Any, Any, Any](self.scope).body(),
             vault=self.runtime.vault,
         )

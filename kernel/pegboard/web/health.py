@@ -4,12 +4,11 @@ import asyncio
 import time
 from typing import Literal
 
-import asyncpg
 import msgspec
 import redis.exceptions
-from pegboard_sdk.errors import DomainError
 from pegboard_sdk.health import HealthCheck
 
+from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.runtime import Runtime
 
 __all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
@@ -56,7 +55,7 @@ async def _database(runtime: Runtime) -> Check:
                 await connection.fetchval("SELECT 1")
             finally:
                 await runtime.database.app.release(connection)
-    except (OSError, TimeoutError, DomainError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except TRANSACTION_ERRORS as error:
         detail = f"PostgreSQL does not answer ({type(error).__name__})"
     return Check("postgresql", detail is None, _ms(began), detail)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from litestar.response import Response
 from pegboard_sdk.errors import Conflict, DomainError, InvalidInput
+from pegboard_sdk.ids import new_id
 
 __all__ = ("RETENTION", "IdempotencyKey", "IdempotencyKeyInvalid", "IdempotencyKeyMissing")
 
@@ -72,6 +73,7 @@ class IdempotencyKey:
         self.digest = hashlib.sha256("\x00".join((principal, method, path, text)).encode()).digest()
         self.body_digest = hashlib.sha256(body).digest()
         self._vault = vault
+        self._lease = new_id()
 
     async def begin(self, work: Any) -> Response[bytes] | None:
         """Take the key for this transaction; the stored answer if there is one.
@@ -106,34 +108,32 @@ class IdempotencyKey:
         replay = await self.begin(work)
         if replay is None:
             await work.execute(
-                "INSERT INTO kernel_idempotency_keys (tenant_id, digest, body_digest, leased_until, expires_at)"
-                " VALUES ($1, $2, $3, now() + $4, now() + $5)"
-                " ON CONFLICT (tenant_id, digest) DO UPDATE SET leased_until = excluded.leased_until",
+                "INSERT INTO kernel_idempotency_keys (tenant_id, digest, body_digest, lease, leased_until, expires_at)"
+                " VALUES ($1, $2, $3, $4, now() + $5, now() + $6)"
+                " ON CONFLICT (tenant_id, digest) DO UPDATE"
+                " SET lease = excluded.lease, leased_until = excluded.leased_until",
                 work.tenant_id,
                 self.digest,
                 self.body_digest,
+                self._lease,
                 timedelta(seconds=lease),
                 RETENTION,
             )
         return replay
 
     async def settle(self, work: Any, response: Response[Any] | None) -> None:
-        """Store the answer of a reserved key, or with None give the key back for another try."""
-        if response is None:
-            await work.execute(
-                "UPDATE kernel_idempotency_keys SET leased_until = NULL"
-                " WHERE tenant_id = $1 AND digest = $2 AND answer IS NULL",
-                work.tenant_id,
-                self.digest,
-            )
-        else:
-            await work.execute(
-                "UPDATE kernel_idempotency_keys SET answer = $3, leased_until = NULL"
-                " WHERE tenant_id = $1 AND digest = $2",
-                work.tenant_id,
-                self.digest,
-                self._seal(work, response),
-            )
+        """Store the answer of a reserved key, or with None give the key back for another try.
+
+        Where the lease ran out and another request has the key by now, it is left to that one.
+        """
+        await work.execute(
+            "UPDATE kernel_idempotency_keys SET answer = $4, lease = NULL, leased_until = NULL"
+            " WHERE tenant_id = $1 AND digest = $2 AND lease = $3",
+            work.tenant_id,
+            self.digest,
+            self._lease,
+            None if response is None else self._seal(work, response),
+        )
 
     def _replay(self, work: Any, row: Any) -> Response[bytes] | None:
         state: Literal["new", "busy", "leased", "free", "done"] = row["state"]

@@ -134,8 +134,7 @@ class MetricsController(Controller):
         is on.
         """
         runtime = uow.runtime
-        client = request.client
-        if not (runtime.config.http.internal_metrics and client and ipaddress.ip_address(client.host).is_loopback):
+        if not (runtime.config.http.internal_metrics and _is_local(request)):
             uow.principal.require("kernel:metrics.read")
         runtime.metrics.observe_pools(
             (name, pool.get_size(), pool.get_idle_size())
@@ -156,6 +155,16 @@ class DocumentController(Controller):
         if "document" not in state:
             state["document"] = await asyncio.to_thread(openapi_document, request.app)
         return Response(state["document"], headers={"Cache-Control": "no-cache"}, media_type="application/json")  # type: ignore[return-value]  # encoded already
+
+
+def _is_local(request: Request[Any, Any, Any]) -> bool:
+    """Whether a program on this machine asks by itself: what a proxy here passes on comes from loopback too."""
+    client = request.client
+    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
+    try:
+        return client is not None and not forwarded and ipaddress.ip_address(client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def openapi_document(app: Any) -> bytes:

@@ -19,7 +19,7 @@ from pegboard_sdk.errors import (
     Unavailable,
 )
 
-__all__ = ("PROBLEM_JSON", "encode_problem", "to_domain_error")
+__all__ = ("PROBLEM_JSON", "OutcomeUnknown", "encode_problem", "to_domain_error")
 
 PROBLEM_JSON = "application/problem+json"
 _INDEX = re.compile(r"\[(\d+)\]")
@@ -33,9 +33,21 @@ _OUTAGE = (
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that the server has just ended, used in that moment
 )
+
+
+class OutcomeUnknown(DomainError):
+    """The request failed after something of it was committed, or while it was being committed."""
+
+    status = 503
+    code = "outcome_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This may have been done, or a part of it: look, or repeat it with the same Idempotency-Key.",
+            headers={"Retry-After": "5"},
+        )
 
 
 def _made(status: int, code: str, detail: str, **kwargs: Any) -> DomainError:
@@ -100,7 +112,8 @@ def to_domain_error(error: BaseException, *, request_id: str) -> DomainError:
         return _made(
             503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"}
         )
-    if isinstance(error, _OUTAGE):
+    if isinstance(error, _OUTAGE) or (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)):
+        # An InterfaceError is a closed connection or pool, or a mistake in how a plugin uses one.
         log.error("database.unavailable", error=type(error).__name__, request_id=request_id)
         return Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.")
     if isinstance(error, RecursionError):

@@ -1,6 +1,7 @@
 """Rate limits: counted in the process, shared through Redis in the background, never switched off by an outage."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import redis.exceptions
 import structlog
 from pegboard_sdk.errors import TooManyRequests
+
+from pegboard.background import supervised
 
 __all__ = ("RateLimiter",)
 
@@ -54,7 +57,7 @@ class RateLimiter:
 
     def start(self) -> None:
         """Begin to share counts."""
-        self._task = asyncio.create_task(self._run(), name="rate-limits")
+        self._task = supervised("rate-limits", self._run)
 
     async def stop(self) -> None:
         """End sharing; what was not shared yet is lost, as counts may be."""
@@ -77,12 +80,10 @@ class RateLimiter:
             counter = self._counters[key] = _Counter(window)
         elif counter.window != window:
             counter.roll(window)
+        wait = _wait(counter.known + counter.pending, counter.previous, limit, now)
+        if wait:
+            raise _refusal(wait)
         counter.pending += 1
-        used = counter.known + counter.pending
-        if counter.previous:
-            used += int(counter.previous * (1 - (now % WINDOW) / WINDOW))
-        if used > limit:
-            raise self._refusal(now)
         self._touched.add(key)
 
     async def check_shared(self, key: str, limit: int) -> None:
@@ -100,11 +101,14 @@ class RateLimiter:
                 pipeline.expire(self._name(key, window), WINDOW * 2)
                 pipeline.get(self._name(key, window - 1))
                 count, _, previous = await pipeline.execute()
+                wait = _wait(count - 1, int(previous or 0), limit, now)
+                if wait:
+                    await self._redis.decr(self._name(key, window))  # what is refused doesn't count
         except (redis.exceptions.RedisError, OSError, TimeoutError):
             self.check(key, limit)
             return
-        if count + int(int(previous or 0) * (1 - (now % WINDOW) / WINDOW)) > limit:
-            raise self._refusal(now)
+        if wait:
+            raise _refusal(wait)
 
     async def sync(self) -> None:
         """Exchange counts with Redis, in one round trip."""
@@ -147,8 +151,18 @@ class RateLimiter:
     def _name(key: str, window: int) -> str:
         return f"pegboard:rate:{key}:{window}"
 
-    @staticmethod
-    def _refusal(now: float) -> TooManyRequests:
-        return TooManyRequests(
-            "Too many requests: wait for the seconds that Retry-After says.", retry_after=WINDOW - int(now) % WINDOW
-        )
+
+def _wait(current: int, previous: int, limit: int, now: float) -> int:
+    """Seconds until one more request fits, 0 if it does now; `current` and `previous` are the windows' counts."""
+    elapsed = now % WINDOW
+    if current + previous * (1 - elapsed / WINDOW) + 1 <= limit:
+        return 0
+    if current < limit:
+        # Later in this window, when enough of the last one has faded.
+        return max(1, math.ceil(WINDOW * (1 - (limit - 1 - current) / previous) - elapsed))
+    # In the next window, when enough of this one has faded.
+    return math.ceil(WINDOW - elapsed + WINDOW * (1 - (limit - 1) / current))
+
+
+def _refusal(wait: int) -> TooManyRequests:
+    return TooManyRequests("Too many requests: wait for the seconds that Retry-After says.", retry_after=wait)

@@ -13,6 +13,7 @@ class IdempotencyKeyRow(Table, tablename="kernel_idempotency_keys"):
     digest = Bytea(null=False)
     body_digest = Bytea(null=False)
     answer = Bytea(null=True)
+    lease = UUID(null=True, default=None)
     leased_until = Timestamptz(null=True)
     created_at = Timestamptz(null=False)
     expires_at = Timestamptz(null=False)

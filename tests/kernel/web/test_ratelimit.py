@@ -1,9 +1,12 @@
 """Rates: counted here, shared through Valkey, never off."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from pegboard.web.ratelimit import RateLimiter
 from pegboard_sdk.errors import TooManyRequests
 from pegboard_sdk.ids import new_id
@@ -36,13 +39,39 @@ def spend(limiter: RateLimiter, key: str, limit: int, times: int) -> None:
         limiter.check(key, limit)
 
 
-async def test_the_limit_holds_and_says_how_long_to_wait(client: redis.asyncio.Redis, key: str):
-    limiter = RateLimiter(client, clock=Clock(6000.0 + 18))
+@given(limit=st.integers(1, 30), spread=st.lists(st.integers(0, 59), min_size=1, max_size=60), start=st.integers(0, 59))
+async def test_who_waits_as_told_is_let_in_and_no_sooner(limit: int, spread: list[int], start: int):
+    """Whatever came before: after Retry-After seconds one request fits, and a second earlier none did."""
+    clock = Clock(6000.0 + start)
+    limiter = RateLimiter(redis.asyncio.from_url("redis://127.0.0.1:1"), clock=clock)
+    for pause in sorted(spread):
+        clock.now = 6000.0 + start + pause
+        with contextlib.suppress(TooManyRequests):
+            limiter.check("key", limit)
+    try:
+        limiter.check("key", limit)
+    except TooManyRequests as refusal:
+        wait = int(refusal.headers["Retry-After"])
+        before = clock.now
+        if wait > 1:
+            clock.now = before + wait - 1
+            with pytest.raises(TooManyRequests):
+                limiter.check("key", limit)
+        clock.now = before + wait
+        limiter.check("key", limit)
+
+
+async def test_the_limit_holds_and_refusals_don_t_count(client: redis.asyncio.Redis, key: str):
+    clock = Clock(6000.0 + 18)
+    limiter = RateLimiter(client, clock=clock)
     spend(limiter, key, 5, 5)
-    with pytest.raises(TooManyRequests) as refusal:
-        limiter.check(key, 5)
-    assert refusal.value.headers == {"Retry-After": "42"}
-    assert refusal.value.status == 429
+    for _ in range(10):
+        with pytest.raises(TooManyRequests) as refusal:
+            limiter.check(key, 5)
+        assert refusal.value.headers == {"Retry-After": "54"}
+        assert refusal.value.status == 429
+    clock.now += 54
+    limiter.check(key, 5)
 
 
 async def test_the_last_window_fades_out(client: redis.asyncio.Redis, key: str):
