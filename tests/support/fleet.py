@@ -38,7 +38,7 @@ class Fleet:
         self._postgres_url = postgres_url
         self._redis_url = redis_url
         self._stack = AsyncExitStack()
-        self._database_url = ""
+        self.database_url = ""
         self.folder = folder
 
     @property
@@ -48,7 +48,7 @@ class Fleet:
 
     async def open(self) -> None:
         """Make the database: roles and the kernel's migrations have run."""
-        self._database_url = await create_database(self._postgres_url, f"fleet_{new_id().hex}", template=TEMPLATE)
+        self.database_url = await create_database(self._postgres_url, f"fleet_{new_id().hex}", template=TEMPLATE)
 
     async def close(self) -> None:
         """End all processes."""
@@ -61,7 +61,7 @@ class Fleet:
         path = folder / "plugins.toml"
         if not path.exists():
             path.write_text("# Switched by tests.\n[pegboard]\nstrict = false\n")
-        return make_config(folder, self._database_url, self._redis_url, plugins=())
+        return make_config(folder, self.database_url, self._redis_url, plugins=())
 
     async def api(self, folder: Path | None = None) -> TestPlatform:
         """Start an API process."""
