@@ -366,6 +366,28 @@ def test_whatever_requires_a_failed_plugin_is_left_out_with_the_chain(workshop: 
     assert not workshop.imported("middle")
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"sdk": ">=9"}, "it needs the SDK >=9 and this is 1.0.0"),
+        ({"requires": {"absent": ">=1"}}, "it requires absent >=1, which is not installed"),
+        ({"requires": {"good": ">=2"}}, "it requires good >=2 and the installed version is 1.0.0"),
+        ({"requires": {"ring": ">=1"}}, "its dependencies go round in a circle: bad → ring → bad"),
+    ],
+)
+def test_what_the_manifests_tell_together_leaves_the_others_on(
+    workshop: Workshop, reasons: Reasons, fields: dict[str, Any], expected: str
+) -> None:
+    with_good(workshop)
+    workshop.add("bad", "raise SystemExit('imported')", **fields)
+    workshop.add("ring", "raise SystemExit('imported')", requires={"bad": ">=1"})
+    registry = workshop.load()
+
+    only_good_is_on(registry)
+    assert reasons(registry)["bad"].startswith(expected)
+    assert not workshop.imported("bad")
+
+
 def test_two_plugins_that_bring_one_name_do_not_both_get_it(workshop: Workshop, reasons: Reasons) -> None:
     provider = (
         "from pegboard_sdk import hookimpl\n"
