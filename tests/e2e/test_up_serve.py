@@ -1,79 +1,25 @@
 """`pegboard serve`: the API without a supervisor, as in production."""
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import msgspec
 import psutil
 import pytest
 from pegboard.supervisor.ports import Address
 
 from tests.support.processes import left_of, until
-from tests.support.servers import MASTER_KEY
+from tests.support.served import Serve, is_ready, serving
 from tests.support.up import environment, write_config
-
-
-class Served(msgspec.Struct):
-    """A running `pegboard serve`."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    env: dict[str, str]
-    url: str = ""
-
-    def lines(self) -> list[dict[str, object]]:
-        """The log so far: every line is JSON."""
-        return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
-
-
-Serve = Callable[..., Served]
 
 
 @pytest.fixture
 def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
     """Starts servers on free ports; they are ended with the test."""
-    running: list[subprocess.Popen[bytes]] = []
-    env = environment(
-        write_config(tmp_path),
-        {
-            "PEGBOARD_DATABASE__URL": database_url,
-            "PEGBOARD_REDIS__URL": redis_url,
-            "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
-        },
-    )
-
-    def start(*arguments: str, wait: bool = True) -> Served:
-        log = tmp_path / "serve.log"
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "pegboard", "serve", *arguments]
-            process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=output, stderr=output)
-        running.append(process)
-        served = Served(process, log, env)
-        if not wait:
-            return served
-        until(lambda: process.poll() is not None or any("url" in line for line in served.lines()))
-        if process.poll() is None:
-            served.url = str(next(line["url"] for line in served.lines() if "url" in line))
-            until(lambda: is_ready(served.url), timeout=60)
-        return served
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(60)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+    yield from serving(tmp_path, database_url, redis_url)
 
 
 def test_it_serves_logs_json_only_and_stops_cleanly(serve: Serve) -> None:
