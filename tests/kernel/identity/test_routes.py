@@ -127,7 +127,7 @@ async def test_what_is_wrong_with_a_registration(
 
 
 async def test_registration_can_be_closed(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    config = make_config(tmp_path, database_url, redis_url, plugins=(), PEGBOARD_AUTH__REGISTRATION="closed")
+    config = make_config(tmp_path, database_url, redis_url, PEGBOARD_AUTH__REGISTRATION="closed")
     closed = TestPlatform(config)
     await closed.start()
     try:
