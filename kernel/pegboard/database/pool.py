@@ -13,12 +13,12 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from pegboard_sdk.errors import Unavailable
+from pegboard_sdk.errors import DomainError, Unavailable
 
 from pegboard.config.model import Config
 from pegboard.database.urls import DatabaseUrls
 
-__all__ = ("DATABASE_ERRORS", "Connection", "Database", "Isolation", "TransactionFailed")
+__all__ = ("DATABASE_ERRORS", "TRANSACTION_ERRORS", "Connection", "Database", "Isolation", "TransactionFailed")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 SYSTEM_NAME = "pegboard:system"
@@ -36,6 +36,10 @@ log = structlog.get_logger("pegboard.database")
 
 class TransactionFailed(Exception):
     """Nothing was committed: a statement had failed and its error was caught, or one changed the tenant."""
+
+
+TRANSACTION_ERRORS = (*DATABASE_ERRORS, DomainError, TransactionFailed)
+"""What acquiring a connection from a `Database`, or a transaction of it, may raise while the database is away."""
 
 
 class Connection(asyncpg.Connection):

@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from uuid import UUID
 
-import asyncpg
 import structlog
 from pegboard_sdk.errors import Unavailable
 
-from pegboard.database.pool import Database
+from pegboard.background import supervised
+from pegboard.database.pool import TRANSACTION_ERRORS, Database
 
 __all__ = ("MAX_AGE", "RevocationFeed")
 
@@ -32,7 +31,6 @@ _RECENT = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
        array(SELECT id FROM kernel_sessions WHERE revoked_at > now() - make_interval(secs => $1)) AS sessions
 """
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Unavailable)
 log = structlog.get_logger("pegboard.identity")
 
 
@@ -75,21 +73,20 @@ class RevocationFeed:
         while self.as_of < needed:
             try:
                 await self._ask()
-            except _FAILURES as error:
+            except TRANSACTION_ERRORS as error:
                 raise Unavailable("The session can't be checked now. Try again in a moment.") from error
 
     async def start(self) -> None:
         """Ask once, then keep asking in the background until `stop`."""
         await self._ask()
-        self._task = asyncio.create_task(self._follow(), name="revocation-feed")
+        self._task = supervised("revocation-feed", self._follow)
 
     async def stop(self) -> None:
         """Ask no more. What is known goes stale within a second."""
         for task in (self._task, self._flight):
             if task is not None:
                 task.cancel()
-                with suppress(asyncio.CancelledError, *_FAILURES):
-                    await task
+                await asyncio.wait((task,))
         self._task = None
 
     async def _follow(self) -> None:
@@ -98,7 +95,7 @@ class RevocationFeed:
             await asyncio.sleep(_INTERVAL)
             try:
                 await self._ask()
-            except _FAILURES as error:
+            except TRANSACTION_ERRORS as error:
                 if not failing:
                     log.warning("revocations.unavailable", error=repr(error))
                 failing = True

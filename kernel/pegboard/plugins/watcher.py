@@ -16,15 +16,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
-from pegboard_sdk.errors import DomainError
 from pegboard_sdk.ids import new_id
 
+from pegboard.background import supervised
 from pegboard.config.errors import ConfigError
 from pegboard.config.load import load_config
 from pegboard.config.model import Config
+from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.plugins import preparation, processes, revisions
 from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.generation import BuildError, Generation, GenerationHolder, StartupError
@@ -42,7 +42,6 @@ __all__ = ("RegistryWatcher",)
 PREPARE_TIMEOUT = 60.0
 HEARTBEAT_INTERVAL = 2.0
 LATE_RETRY = 10.0
-_DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DomainError)
 
 log = structlog.get_logger(__name__)
 
@@ -103,13 +102,13 @@ class RegistryWatcher:
         """
         async with self._database.system_transaction() as connection:
             await processes.register(connection, self.process, self._kind, node_name(), os.getpid())
-        self._tasks.append(asyncio.create_task(self._beat(), name="plugins-heartbeat"))
+        self._tasks.append(supervised("plugins-heartbeat", self._beat))
         try:
             await self._run_late(await self._first_revision())
         except BaseException:
             await self.stop()
             raise
-        self._tasks.append(asyncio.create_task(self._watch(), name="plugins-watch"))
+        self._tasks.append(supervised("plugins-watch", self._watch))
 
     async def stop(self) -> None:
         """Stop watching. The generation of a holder that was given goes on: it is its owner's to close."""
@@ -123,7 +122,7 @@ class RegistryWatcher:
         try:
             async with self._database.system_transaction() as connection:
                 await processes.remove(connection, self.process)
-        except _DATABASE_ERRORS as error:
+        except TRANSACTION_ERRORS as error:
             # Others notice by the missing heartbeats.
             log.warning("plugins.not_signed_off", error=repr(error))
         if self._own_holder:
@@ -156,7 +155,7 @@ class RegistryWatcher:
             try:
                 await self._listener.ensure()
                 await self._look()
-            except _DATABASE_ERRORS as error:
+            except TRANSACTION_ERRORS as error:
                 log.warning("plugins.database_unavailable", error=repr(error))
             except Exception:
                 # The process must go on with what it runs, whatever is wrong with what it should run.
@@ -177,7 +176,7 @@ class RegistryWatcher:
                         await processes.register(connection, self.process, self._kind, node_name(), os.getpid())
                         if self._active is not None:
                             await processes.report_active(connection, self.process, self._active)
-            except _DATABASE_ERRORS as error:
+            except TRANSACTION_ERRORS as error:
                 log.warning("plugins.heartbeat_failed", error=repr(error))
             await asyncio.sleep(HEARTBEAT_INTERVAL)
 
@@ -202,7 +201,7 @@ class RegistryWatcher:
         if self._prepared is None:
             try:
                 generation = await self._build(wanted, active)
-            except _DATABASE_ERRORS:
+            except TRANSACTION_ERRORS:
                 raise
             except Exception as error:
                 if not isinstance(error, PreparationError | BuildError | StartupError):

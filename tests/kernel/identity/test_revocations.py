@@ -136,6 +136,31 @@ async def test_it_keeps_itself_fresh(runtime: Runtime) -> None:
     assert min(intervals) < MAX_AGE, intervals
 
 
+async def test_it_goes_on_after_an_error_that_nobody_expects(
+    platform: TestPlatform, tenant: UUID, open_session: LogIn
+) -> None:
+    session = await open_session(tenant)
+    failed = asyncio.Event()
+
+    def fail(session_id: UUID) -> None:
+        if session_id == session.session_id:
+            failed.set()
+            raise ZeroDivisionError
+
+    feed = RevocationFeed(platform.runtime.database, lifetime=900, on_revoked=fail)
+    await feed.start()
+    try:
+        async with platform.runtime.database.system_transaction() as connection:
+            await connection.execute(REVOKE, session.session_id)
+        async with asyncio.timeout(20):
+            await failed.wait()
+            stale = feed.as_of
+            while feed.as_of == stale:  # noqa: ASYNC110  # the feed is watched, not told
+                await asyncio.sleep(0.01)
+    finally:
+        await feed.stop()
+
+
 async def test_all_who_wait_share_one_question(feed: CountingFeed) -> None:
     await asyncio.gather(*(feed.ensure() for _ in range(50)))
     assert feed.questions == 1
