@@ -64,6 +64,7 @@ CREATE INDEX kernel_sessions_revoked_xid ON kernel_sessions (revoked_xid) WHERE 
 """
 
 # Only SHA-256 digests: a token is 256 random bits, so its digest can't be turned back. A token has at most one child.
+# Rows go when their time is over, children later than their parents.
 REFRESH_TOKENS = """
 CREATE TABLE kernel_refresh_tokens (
     id uuid PRIMARY KEY,
@@ -79,9 +80,10 @@ CREATE TABLE kernel_refresh_tokens (
     UNIQUE (tenant_id, digest),
     UNIQUE (tenant_id, parent_id),
     FOREIGN KEY (tenant_id, session_id) REFERENCES kernel_sessions (tenant_id, id) ON DELETE CASCADE,
-    FOREIGN KEY (tenant_id, parent_id) REFERENCES kernel_refresh_tokens (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, parent_id) REFERENCES kernel_refresh_tokens (tenant_id, id) ON DELETE SET NULL (parent_id)
 );
 CREATE INDEX kernel_refresh_tokens_session ON kernel_refresh_tokens (tenant_id, session_id);
+CREATE INDEX kernel_refresh_tokens_expires ON kernel_refresh_tokens (tenant_id, expires_at);
 """
 
 # The platform's, not a tenant's: the application's role has no business here.
@@ -131,7 +133,7 @@ async def forwards():
             protect_table("kernel_accounts", privileges="SELECT, INSERT, UPDATE"),
             protect_table("kernel_role_grants", privileges="SELECT, INSERT, DELETE"),
             protect_table("kernel_sessions", privileges="SELECT, INSERT, UPDATE, DELETE"),
-            protect_table("kernel_refresh_tokens", privileges="SELECT, INSERT, UPDATE"),
+            protect_table("kernel_refresh_tokens", privileges="SELECT, INSERT, UPDATE, DELETE"),
         ),
         backwards=(
             "DROP FUNCTION kernel_require_session(uuid)",

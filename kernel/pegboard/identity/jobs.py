@@ -15,14 +15,25 @@ __all__ = ("DELETE_ENDED_SESSIONS", "JOBS", "SCHEDULES", "DeleteEndedSessions")
 _KEPT_DAYS = 30
 """How long an ended session can be looked up. What it did is in the audit trail."""
 
+_TOKEN_KEPT_DAYS = 1
+"""How long a refresh token is kept after it expired. Until it expires it must be known: that somebody uses it again is
+how a theft is found out. After that it is refused anyhow.
+"""
+
+BATCH = 1_000
+
 
 class DeleteEndedSessions(msgspec.Struct, frozen=True):
     """Nothing to say: it works on the tenant."""
 
 
-async def delete_ended_sessions(uow: "UnitOfWork", _: DeleteEndedSessions) -> None:
-    """Remove the sessions and refresh tokens that ended long ago."""
-    await IdentityRepository(uow).delete_ended_sessions(days=_KEPT_DAYS)
+async def delete_ended_sessions(uow: "UnitOfWork", payload: DeleteEndedSessions) -> None:
+    """Remove a batch of the sessions and refresh tokens that ended long ago, and come again while there are more."""
+    repository = IdentityRepository(uow)
+    sessions = await repository.delete_ended_sessions(days=_KEPT_DAYS, limit=BATCH)
+    tokens = await repository.delete_expired_tokens(days=_TOKEN_KEPT_DAYS, limit=BATCH)
+    if BATCH in (sessions, tokens):
+        await uow.enqueue(DELETE_ENDED_SESSIONS, payload)
 
 
 DELETE_ENDED_SESSIONS = Job(

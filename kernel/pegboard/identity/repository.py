@@ -205,6 +205,7 @@ class IdentityRepository:
         row = await self._uow.fetchrow(
             """
             SELECT t.id AS token_id, s.account_id, a.status,
+                   extract(epoch FROM now() - s.created_at)::int AS session_age,
                    s.revoked_at IS NULL AND s.expires_at > now() AS session_stands,
                    t.expires_at > now() AS token_stands,
                    t.used_at IS NOT NULL AS used,
@@ -259,11 +260,32 @@ class IdentityRepository:
         )
         return [row["id"] for row in rows]
 
-    async def delete_ended_sessions(self, *, days: int) -> int:
-        """Remove sessions that ended more than `days` ago, with their tokens; gives how many."""
+    async def delete_ended_sessions(self, *, days: int, limit: int) -> int:
+        """Remove up to `limit` sessions that ended more than `days` ago, with their tokens; gives how many."""
         tag = await self._uow.execute(
-            "DELETE FROM kernel_sessions WHERE tenant_id = $1 AND expires_at < now() - make_interval(days => $2)",
+            """
+            DELETE FROM kernel_sessions WHERE tenant_id = $1 AND id IN (
+                SELECT id FROM kernel_sessions
+                WHERE tenant_id = $1 AND expires_at < now() - make_interval(days => $2) ORDER BY expires_at LIMIT $3
+            )
+            """,
             self._tenant,
             days,
+            limit,
+        )
+        return int(tag.rpartition(" ")[2])
+
+    async def delete_expired_tokens(self, *, days: int, limit: int) -> int:
+        """Remove up to `limit` refresh tokens that expired more than `days` ago; gives how many."""
+        tag = await self._uow.execute(
+            """
+            DELETE FROM kernel_refresh_tokens WHERE tenant_id = $1 AND id IN (
+                SELECT id FROM kernel_refresh_tokens
+                WHERE tenant_id = $1 AND expires_at < now() - make_interval(days => $2) ORDER BY expires_at LIMIT $3
+            )
+            """,
+            self._tenant,
+            days,
+            limit,
         )
         return int(tag.rpartition(" ")[2])

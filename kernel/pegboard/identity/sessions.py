@@ -37,6 +37,8 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     roles: list[str]
     refresh_token: str
+    expires_in: int
+    """Seconds until it ends unless it is refreshed."""
 
 
 class SessionService:
@@ -78,10 +80,9 @@ class SessionService:
         """Open a session for an account, in the caller's transaction. Who that is was checked before."""
         repository = IdentityRepository(work)
         token = self._refresh_tokens.first()
-        session_id = await repository.insert_session(account_id, ttl=self._config.refresh_ttl)
-        await repository.insert_token(
-            session_id, self._refresh_tokens.digest(token), parent_id=None, ttl=self._config.refresh_ttl
-        )
+        ttl = min(self._config.refresh_ttl, self._config.session_max_age)
+        session_id = await repository.insert_session(account_id, ttl=ttl)
+        await repository.insert_token(session_id, self._refresh_tokens.digest(token), parent_id=None, ttl=ttl)
         actor = Principal(kind="account", tenant_id=work.tenant_id, account_id=account_id, session_id=session_id)
         await insert_entry(work, SESSION_OPEN, object_type="account", object_id=account_id, actor=actor)
         return OpenSession(
@@ -90,6 +91,7 @@ class SessionService:
             tenant_id=work.tenant_id,
             roles=await repository.roles(account_id),
             refresh_token=token,
+            expires_in=ttl,
         )
 
     async def refresh(self, uow: "SteppedWork", token: str) -> TokenPair:
@@ -102,7 +104,7 @@ class SessionService:
         Raises:
             RefreshTokenInvalid: it is unknown, or older than `auth.refresh_ttl`.
             RefreshTokenReused: it was exchanged before; the session is ended now.
-            SessionEnded: the session was ended, or the account is disabled.
+            SessionEnded: the session was ended or is older than `auth.session_max_age`, or the account is disabled.
         """
         async with uow.step() as work:
             outcome = await self._exchange(work, token)
@@ -143,7 +145,7 @@ class SessionService:
             ),
             refresh_token=session.refresh_token,
             expires_in=tokens.ttl,
-            refresh_expires_in=self._config.refresh_ttl,
+            refresh_expires_in=session.expires_in,
         )
 
     async def _open_checked(
@@ -166,14 +168,14 @@ class SessionService:
         if session_id is None:
             return RefreshTokenInvalid()
         state = await repository.refresh_state(digest, grace=self._config.refresh_grace)
-        if not state["session_stands"] or state["status"] != "active":
+        ttl = min(self._config.refresh_ttl, self._config.session_max_age - state["session_age"])
+        if ttl <= 0 or not state["session_stands"] or state["status"] != "active":
             return SessionEnded()
         if not state["token_stands"]:
             return RefreshTokenInvalid()
         child = self._refresh_tokens.child(token)
         child_digest = self._refresh_tokens.digest(child)
         if not state["used"]:
-            ttl = self._config.refresh_ttl
             await repository.mark_used(state["token_id"])
             await repository.insert_token(session_id, child_digest, parent_id=state["token_id"], ttl=ttl)
             await repository.extend_session(session_id, ttl=ttl)
@@ -188,6 +190,7 @@ class SessionService:
             tenant_id=work.tenant_id,
             roles=await repository.roles(state["account_id"]),
             refresh_token=child,
+            expires_in=ttl,
         )
 
     async def _refused(self, uow: "SteppedWork", account_id: UUID | None, reason: str) -> None:

@@ -186,6 +186,26 @@ async def test_each_refresh_extends_the_session(platform: TestPlatform, tenant: 
     assert left > platform.config.auth.refresh_ttl - 60
 
 
+async def test_a_session_gets_no_older_than_allowed_however_often_it_is_refreshed(
+    platform: TestPlatform, tenant: UUID, open_session: LogIn
+) -> None:
+    session = await open_session(tenant)
+    age = "UPDATE kernel_sessions SET created_at = now() - make_interval(secs => $2) WHERE id = $1"
+    max_age = platform.config.auth.session_max_age
+    async with platform.runtime.database.system_transaction() as connection:
+        await connection.execute(age, session.session_id, max_age - 3600)
+    pair = await refresh(platform, tenant, session.refresh_token)
+    assert 3500 < pair.refresh_expires_in <= 3600
+    async with platform.runtime.database.system_transaction() as connection:
+        left = await connection.fetchval(
+            "SELECT extract(epoch FROM expires_at - now())::int FROM kernel_sessions WHERE id = $1", session.session_id
+        )
+        assert 3500 < left <= 3600
+        await connection.execute(age, session.session_id, max_age)
+    with pytest.raises(SessionEnded):
+        await refresh(platform, tenant, pair.refresh_token)
+
+
 async def test_the_new_token_carries_the_roles_of_now(
     platform: TestPlatform, tenant: UUID, open_session: LogIn
 ) -> None:
