@@ -3,7 +3,10 @@
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
+from pegboard.jobs.service import JobService
+from pegboard.work import WorkContext
 from pegboard_sdk import new_id
 
 from tests.support.platform import Account, TestPlatform
@@ -132,5 +135,10 @@ async def test_whoever_has_logged_out_runs_nothing_again(platform: TestPlatform,
     job_id = await make_job(platform, operator.tenant_id)
     assert (await operator.client.post("/api/v1/auth/logout")).status_code == 204
     assert (await operator.client.post(f"{JOBS}/{job_id}/redrive")).status_code == 401
+    # Also where the request was under way when the session ended: the transaction asks for itself.
+    context = WorkContext(platform.runtime, platform.registry, operator.principal, "test")
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await JobService(context).redrive(job_id)
+    assert refused.value.sqlstate == "PB401"
     async with platform.runtime.database.system_transaction() as connection:
         assert await connection.fetchval("SELECT state FROM kernel_jobs WHERE id = $1", job_id) == "dead"

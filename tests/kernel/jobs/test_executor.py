@@ -151,7 +151,8 @@ async def test_a_job_that_takes_too_long_is_stopped(lab: Lab, home: UUID):
     slow = Job(name="probe.ping", payload=Ping, run=run, timeout=0.05)
     lab.install(slow)
     job_id = await lab.enqueue(home, slow)
-    await lab.drain()
+    async with asyncio.timeout(5):
+        await lab.drain()
     row = await lab.row(job_id)
     assert (row["state"], row["error"]) == ("queued", "it took longer than 0.05 s")
     assert await lab.effects(home) == []
