@@ -58,6 +58,10 @@ async def outage(redis_url: str) -> AsyncIterator[Outage]:
         await outage.stop()
 
 
+async def document(outage: Outage) -> dict[str, dict[str, object]]:
+    return (await outage.platform.client().get("/openapi.json")).json()["paths"]
+
+
 def assert_unavailable(response: httpx.Response) -> None:
     assert response.status_code == 503, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -79,12 +83,17 @@ async def answers(account: Account) -> None:
 
 
 async def test_postgresql_away_is_503_and_back_is_back(outage: Outage):
-    account = await outage.platform.account(DEFAULT_TENANT)
+    account = await outage.platform.account(DEFAULT_TENANT, ("member", "administrator", "operator"))
+    reads = [path for path, item in (await document(outage)).items() if "get" in item and "{" not in path]
+    assert len(reads) > 15
     anonymous = outage.platform.client()
     await answers(account)
     for _ in range(2):
         await outage.begin()
         assert_unavailable(await anonymous.get(GIGS))
+        for path in reads:
+            answer = await account.client.get(path, params={"q": "logo"})
+            assert answer.status_code in (200, 400, 404, 503), (path, answer.text)
         assert_unavailable(await account.client.post(GIGS, json=DRAFT))
         assert_unavailable(await anonymous.post("/api/v1/auth/login", json={"email": "a@example.com", "password": "x"}))
         assert (await anonymous.get("/health/live")).status_code == 200

@@ -203,6 +203,15 @@ class Database:
             await self.app.release(connection)
 
     @asynccontextmanager
+    async def system_reader(self) -> AsyncIterator[Any]:
+        """A connection that sees all tenants, outside transactions, for the kernel's own reading."""
+        connection = await self.acquire(self.system)
+        try:
+            yield connection
+        finally:
+            await self.system.release(connection)
+
+    @asynccontextmanager
     async def system_transaction(self) -> AsyncIterator[Any]:
         """A transaction that sees all tenants, for the kernel's own work."""
         connection = await self.acquire(self.system)

@@ -38,15 +38,16 @@ class JobService:
             InvalidCursor: the cursor is not one of this list.
         """
         after = decode_cursor(cursor, (UUID,))
-        found = await find_job_page(
-            self._database.system,
-            limit=limit + 1,
-            before=None if after is None else after[0],
-            state=state,
-            name=name,
-            plugin=plugin,
-            tenant_id=tenant_id,
-        )
+        async with self._database.system_reader() as connection:
+            found = await find_job_page(
+                connection,
+                limit=limit + 1,
+                before=None if after is None else after[0],
+                state=state,
+                name=name,
+                plugin=plugin,
+                tenant_id=tenant_id,
+            )
         items = found[:limit]
         return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
 
@@ -56,7 +57,8 @@ class JobService:
         Raises:
             JobNotFound: there is none with this id.
         """
-        job = await find_job(self._database.system, job_id)
+        async with self._database.system_reader() as connection:
+            job = await find_job(connection, job_id)
         if job is None:
             raise JobNotFound(job_id)
         return job

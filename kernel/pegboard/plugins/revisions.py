@@ -209,7 +209,8 @@ async def notify(database: Database) -> None:
 
     After the commit: inside a transaction it would hold up the server's other commits.
     """
-    await database.system.execute("SELECT pg_notify($1, '')", CHANNEL)
+    async with database.system_reader() as connection:
+        await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def _retire_active(connection: Any) -> None:

@@ -365,3 +365,15 @@ async def test_no_transaction_is_open_while_a_provider_is_called(platform: TestP
     await return_payment(stepped(platform, platform.system(tenant), registry), payment)
 
     assert open_transactions == [0, 0, 0]
+
+
+async def test_who_logs_out_while_the_provider_works_has_paid(platform: TestPlatform, tenant: UUID):
+    """The money was taken: settling it is not refused because the session has ended meanwhile."""
+    deal = await open_deal(platform, tenant)
+
+    async def log_out() -> None:
+        assert (await deal.payer.client.post("/api/v1/auth/logout")).status_code == 204
+
+    await pay(platform, deal, Troubled(after=log_out))
+    async with platform.work(platform.system(tenant)) as work:
+        assert (await work.service(Escrow).get(work, deal.id)).state == "held"

@@ -60,16 +60,16 @@ async def fund_escrow(uow: SteppedUnitOfWork, escrow_id: UUID, how: EscrowFund) 
             charge = await gateway.charge(uow, payment)
         except PaymentUnknown as error:
             log.warning("payment.unknown", payment=str(payment.id), provider=payment.provider, reason=str(error))
-            async with uow.step() as step:
+            async with uow.step(settles=True) as step:
                 await payments.move_payment(step, payment.id, "lose")
         else:
-            async with uow.step() as step:
+            async with uow.step(settles=True) as step:
                 await _settle(step, payment, charge)
             if charge.state == "declined":
                 raise PaymentDeclinedByProvider(
                     f"The payment was declined ({charge.decline_code}). Nothing was taken: try another method."
                 )
-    async with uow.step() as step:
+    async with uow.step(settles=True) as step:
         shown = await EscrowService().show(step, escrow_id)
     if shown.payment is not None and shown.payment.state in ("returning", "returned"):
         raise EscrowInWrongState("This escrow was called off while you paid: your money is on its way back.")
