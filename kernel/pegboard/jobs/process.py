@@ -17,6 +17,8 @@ from pegboard.supervisor.readiness import notify_ready
 
 __all__ = ("run_scheduler", "run_worker")
 
+DRAIN_TIMEOUT = 3_600.0
+"""Seconds that a plugin which was turned off stays for the jobs that run; the time-out of each is shorter."""
 log = structlog.get_logger("pegboard.jobs")
 
 
@@ -62,7 +64,7 @@ async def _run(
         runtime.registry = generation.registry
 
     # A holder of our own, as jobs keep the generation that they run on.
-    holder: GenerationHolder[None] = GenerationHolder(lambda _: None, on_swap=swapped)
+    holder: GenerationHolder[None] = GenerationHolder(lambda _: None, on_swap=swapped, drain_timeout=DRAIN_TIMEOUT)
     watcher = RegistryWatcher(runtime, kind, holder=holder)
     try:
         await watcher.start()
