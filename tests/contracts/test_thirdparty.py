@@ -177,7 +177,7 @@ def test_its_command_is_there(up: Up, python: Path) -> None:
 
 
 def test_its_health_is_shown(operator: httpx.Client) -> None:
-    health = {one["plugin"]: one for one in operator.get("/health/plugins").json()}
+    health = {one["plugin"]: one for one in operator.get("/health/plugins").json()["items"]}
     assert [(check["name"], check["ok"]) for check in health["hello"]["checks"]] == [("words", True)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from pegboard_sdk.errors import NotFound
 from pegboard_sdk.http import Controller, Request, Response, get
+from pegboard_sdk.pagination import Page
 
 from pegboard import __version__
 from pegboard.identity.controllers import JwksController
@@ -118,9 +119,9 @@ class HealthController(Controller):
         return Response(health, status_code=503 if health.status == "unready" else 200)
 
     @get("/plugins", permission="kernel:health.read")
-    async def list_plugin_health(self, uow: Work) -> list[PluginHealth]:
-        """The enabled plugins' own health checks."""
-        return await check_plugins(uow.runtime)
+    async def list_plugin_health(self, uow: Work) -> Page[PluginHealth]:
+        """The enabled plugins' own health checks, all on one page."""
+        return Page(await check_plugins(uow.runtime))
 
 
 class MetricsController(Controller):

@@ -73,9 +73,9 @@ class ConsentController(Controller):
     path = "/consents"
 
     @get(permission=CONSENT_READ)
-    async def list_consents(self, uow: UnitOfWork) -> list[Consent]:
-        """Where one stands on each purpose that one ever decided on."""
-        return await ConsentService(uow).states(uow.principal.account)
+    async def list_consents(self, uow: UnitOfWork) -> Page[Consent]:
+        """Where one stands on each purpose that one ever decided on, all on one page."""
+        return Page(await ConsentService(uow).states(uow.principal.account))
 
     @get("/history", permission=CONSENT_READ)
     async def list_consent_history(
@@ -101,9 +101,9 @@ class SubjectController(Controller):
     path = "/accounts/{account_id:uuid}/consents"
 
     @get(permission=CONSENT_READ_ANY)
-    async def list_account_consents(self, account_id: FromPath[UUID], uow: UnitOfWork) -> list[Consent]:
-        """Where an account stands. Nothing for an account that never decided."""
-        return await ConsentService(uow).states(account_id)
+    async def list_account_consents(self, account_id: FromPath[UUID], uow: UnitOfWork) -> Page[Consent]:
+        """Where an account stands, all on one page. Nothing for an account that never decided."""
+        return Page(await ConsentService(uow).states(account_id))
 
     @get("/history", permission=CONSENT_READ_ANY)
     async def list_account_consent_history(

@@ -52,9 +52,9 @@ class DeliveryController(Controller):
     path = "/"
 
     @get("/connectors", permission=DELIVERY_READ)
-    async def list_connectors(self, uow: UnitOfWork) -> list[Connector]:
-        """The programs whose webhooks can be taken in, and what is missing for it."""
-        return await InboxService(uow).connectors()
+    async def list_connectors(self, uow: UnitOfWork) -> Page[Connector]:
+        """The programs whose webhooks can be taken in, and what is missing for it, all on one page."""
+        return Page(await InboxService(uow).connectors())
 
     @get("/deliveries", permission=DELIVERY_READ)
     async def list_deliveries(

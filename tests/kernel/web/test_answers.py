@@ -101,6 +101,20 @@ async def test_the_document_describes_every_operation(platform: TestPlatform):
         assert operation["responses"]["default"]["content"]["application/problem+json"]
 
 
+async def test_every_list_is_an_object(platform: TestPlatform):
+    """`{items, next_cursor}`: an array could never get a second page."""
+    document = (await platform.client().get("/openapi.json")).json()
+    bare = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        for status, response in operation["responses"].items()
+        for content in response.get("content", {}).values()
+        if status.startswith("2") and content.get("schema", {}).get("type") == "array"
+    ]
+    assert bare == []
+
+
 @pytest.fixture
 def small_config(tmp_path, config: Config) -> Config:
     return make_config(

@@ -90,7 +90,7 @@ async def test_a_new_notice_does_not_carry_old_consents_over(
     await give(ada.client)
     assert await publish(administrator) == 2
     assert not await stands(platform, ada)
-    (standing,) = (await ada.client.get(f"{ROOT}/consents")).json()
+    (standing,) = (await ada.client.get(f"{ROOT}/consents")).json()["items"]
     assert standing["state"] == "given"
     assert standing["current"] is False
     stale = await give(ada.client, 1)

@@ -180,10 +180,10 @@ async def test_pages_show_each_delivery_once(shop: httpx.AsyncClient, administra
 
 async def test_connectors_say_what_is_missing(platform: TestPlatform, tenant: UUID, administrator: Account):
     path = "/api/v1/integrations/connectors"
-    (github,) = (await administrator.client.get(path)).json()
+    (github,) = (await administrator.client.get(path)).json()["items"]
     assert github["ready"] is False
     await store_secret(platform, tenant)
-    (github,) = (await administrator.client.get(path)).json()
+    (github,) = (await administrator.client.get(path)).json()["items"]
     assert github == {"name": "github", "url": PATH, "secret": GitHub.secret, "ready": True}
 
 
