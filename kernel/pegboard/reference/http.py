@@ -43,7 +43,7 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
 _NAMELESS = (
     ("body_too_large", "413", "The body is larger than the operation takes."),
     ("internal_error", "500", "It is our fault; the log has the cause under the request's id."),
-    ("invalid_request", "400", "Fields are missing or not of their type; `errors` names each."),
+    ("invalid_request", "400", "Fields are missing or not of their type; `errors` names the first."),
     ("malformed_request", "400", "The request can't be read as what the operation takes."),
     ("method_not_allowed", "405", "The path does not take this method; `Allow` names those that it takes."),
     ("timeout", "503", "It took too long and was given up; nothing was changed."),

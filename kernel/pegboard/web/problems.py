@@ -23,6 +23,10 @@ __all__ = ("PROBLEM_JSON", "OutcomeUnknown", "encode_problem", "to_domain_error"
 
 PROBLEM_JSON = "application/problem+json"
 _INDEX = re.compile(r"\[(\d+)\]")
+_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+_PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
+_KEYS = "[...]"
+"""What msgspec calls every key of an object whose keys are free."""
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger("pegboard.web")
 
@@ -57,13 +61,17 @@ def _made(status: int, code: str, detail: str, **kwargs: Any) -> DomainError:
 
 
 def _pointer(entry: dict[str, Any]) -> str:
-    """A JSON pointer from what Litestar calls a place: `price.amount`, `tags[0]`, and `data` for the body itself."""
+    """A JSON pointer (RFC 6901) from what Litestar calls a place: `price.amount`, `tags[0]`, and `data` for the body
+    itself. Of a field that is missing or unknown it knows only the object, and the message knows the name.
+    """
     key = str(entry.get("key") or "")
     if entry.get("source") != "body":
         return key
-    if key == "data":
-        return ""
-    return "/" + _INDEX.sub(r".\1", key).replace("~", "~0").replace(".", "/") if key else ""
+    known, hidden, _ = ("" if key == "data" else key).partition(_KEYS)
+    steps = [step for step in _INDEX.sub(r".\1", known).split(".") if step]
+    if not hidden and (field := _FIELD.fullmatch(str(entry.get("message")))):
+        steps.append(field["name"])
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 def _from_litestar(error: HTTPException) -> DomainError:
@@ -82,6 +90,8 @@ def _from_litestar(error: HTTPException) -> DomainError:
         for entry in extra
         if isinstance(entry, dict)
     ]
+    if parameter := _PARAMETER.match(error.detail):
+        errors.append(FieldError(parameter["name"], "is required"))
     if errors:
         return _made(status, "invalid_request", "Some fields are not valid; errors says which.", errors=errors)
     return _made(status, "malformed_request", "The request can't be read as what this route takes (JSON in UTF-8).")

@@ -52,6 +52,33 @@ async def test_a_wrong_field_is_named(anonymous: httpx.AsyncClient):
     assert [error["pointer"] for error in problem["errors"]] == ["/email"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"title": None}, "/title"),
+        ({"surprise": 1}, "/surprise"),
+        ({"a/b~c.d": 1}, "/a~1b~0c.d"),
+        ({"price": {"amount": 100}}, "/price/currency"),
+        ({"price": {"amount": 100, "currency": "EUR", "a/b": 1}}, "/price/a~1b"),
+        ({"tags": ["logo", 7]}, "/tags/1"),
+    ],
+)
+async def test_a_missing_or_unknown_field_is_named(
+    platform: TestPlatform, tenant: UUID, change: dict[str, object], pointer: str
+):
+    """By a JSON pointer (RFC 6901): `/` and `~` in a name are escaped."""
+    member = await platform.account(tenant)
+    gig = {"title": "A logo", "description": "…", "price": {"amount": 100, "currency": "EUR"}, "delivery_days": 3}
+    body = {name: value for name, value in {**gig, **change}.items() if value is not None}
+    problem = assert_problem(await member.client.post(GIGS, json=body), 400, "invalid_request")
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]  # type: ignore[attr-defined]
+
+
+async def test_a_missing_parameter_is_named(anonymous: httpx.AsyncClient):
+    problem = assert_problem(await anonymous.get(f"{GIGS}/search"), 400, "invalid_request")
+    assert problem["errors"] == [{"pointer": "q", "detail": "is required"}]
+
+
 async def test_a_body_over_the_limit_is_a_413(anonymous: httpx.AsyncClient):
     body = b'{"email": "' + b"a" * 10_000_000 + b'"}'
     assert_problem(await anonymous.post(LOGIN, content=body, headers=JSON), 413, "body_too_large")
