@@ -6,6 +6,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
+from pegboard.audit.refusals import Refusals
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.database.roles import check_roles
@@ -40,6 +41,7 @@ class Runtime:
         self.authenticator = authenticator
         self.notifier = notifier
         self.metrics = metrics
+        self.refusals = Refusals(database)
         self.tracing = Tracing()
         self.registry: Registry = EMPTY
 
@@ -83,5 +85,6 @@ class Runtime:
         """End the background work and close what is open."""
         await self.notifier.close()
         await self.authenticator.stop()
+        self.refusals.close()
         await self.redis.aclose()
         await self.database.close()

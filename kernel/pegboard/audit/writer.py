@@ -1,7 +1,7 @@
 """Writing the audit trail: what was done in the transaction that did it, what was refused in one of its own."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -60,9 +60,8 @@ async def record_refusal(
     *,
     object_type: str = "",
     object_id: UUID | str | None = None,
-    outcome: Literal["refused", "failed"] = "refused",
 ) -> None:
-    """Write that `principal` tried `action` and was refused, or that it failed, in a transaction of its own.
+    """Write that `principal` tried `action` and was refused, in a transaction of its own.
 
     Call it after the action's rollback. The session is not checked: that it has ended may be the reason. `reason` is a
     short text without secrets or personal data.
@@ -74,7 +73,7 @@ async def record_refusal(
             action,
             object_type=object_type,
             object_id=object_id,
-            outcome=outcome,
+            outcome="refused",
             reason=reason,
             request_id=request_id,
         )

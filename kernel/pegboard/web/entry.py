@@ -145,6 +145,7 @@ class Entry:
             await answer.problem(exchange.told(to_domain_error(error, request_id=exchange.request_id)))
         finally:
             self._record(scope, exchange, answer.status or 499, time.perf_counter() - started)
+        await exchange.note_outcome()
 
     async def _dispatch(self, generation: Generation, scope: Any, receive: Receive, answer: "_Answer") -> None:
         tracing = self._platform.runtime.tracing

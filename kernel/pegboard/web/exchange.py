@@ -35,8 +35,8 @@ class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
     __slots__ = (
-        "closing", "head", "headers", "ip", "limit", "plugin", "principal", "registry", "request_id", "runtime",
-        "scope", "trace", "tries", "uncertain",
+        "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry", "request_id",
+        "route", "runtime", "scope", "trace", "tries", "uncertain",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Exchange:
         self.limit: asyncio.Timeout | None = None
         self.plugin = "kernel"
         self.principal: Principal | None = None
+        self.route: Route | None = None
+        self.problem: DomainError | None = None
         self.tries = 0
         self.trace = ""
         self.uncertain = False
@@ -170,8 +172,30 @@ class Exchange:
     def told(self, error: DomainError) -> DomainError:
         """What the caller is told of `error`: after a commit, an outage may not claim that nothing happened."""
         if self.uncertain and error.code in ("unavailable", "timeout", "internal_error"):
-            return OutcomeUnknown()
+            error = OutcomeUnknown()
+        self.problem = error
         return error
+
+    async def note_outcome(self) -> None:
+        """Put it on record when somebody who is logged in was refused, or their write failed. Call it once they were
+        answered: it must not change what they are told.
+        """
+        problem, principal, route = self.problem, self.principal, self.route
+        if problem is None or principal is None or route is None or principal.kind != "account":
+            return
+        if problem.status != 403 and (problem.status < 500 or route.safe):
+            return
+        method, path = self.scope.get("method"), self.scope["path"]
+        lacks = route.permission is not None and not principal.may(route.permission)
+        await self.runtime.refusals.note(
+            principal,
+            route.permission or f"{method} {self.scope.get('path_template', path)}",
+            f"lacks {route.permission}" if lacks else problem.code,
+            self.request_id,
+            outcome="refused" if problem.status == 403 else "failed",
+            object_type="request",
+            object_id=f"{method} {path}"[:300],
+        )
 
     async def _idempotency_key(self, route: Route) -> IdempotencyKey | None:
         if route.idempotency == "none":

@@ -8,7 +8,6 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError, Forbidden, NotFound, Unauthorized
 from pegboard_sdk.http import EXCHANGE, Route
 
-from pegboard.audit.writer import record_refusal
 from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
@@ -51,6 +50,7 @@ class Gate:
                 return
             exchange: Exchange = scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
             exchange.plugin = opt["plugin"]
+            exchange.route = route
             if route.timeout is not None and exchange.limit is not None:
                 exchange.limit.reschedule(asyncio.get_running_loop().time() + route.timeout)
             principal = exchange.principal = await self._authenticate(exchange, route)
@@ -60,8 +60,8 @@ class Gate:
                 )
             if principal.account_id is not None:
                 self._limiter.check(f"account:{principal.account_id}", self._per_principal)
-            if route.permission is not None and route.permission not in principal.permissions:
-                await self._refuse(exchange, principal, route.permission)
+            if route.permission is not None:
+                principal.require(route.permission)
             await app(scope, receive, send)
 
         return gated
@@ -97,9 +97,3 @@ class Gate:
             return UUID(named.decode("latin-1").strip())
         except ValueError:
             raise BadTenant("X-Tenant takes a tenant's UUID.") from None
-
-    async def _refuse(self, exchange: Exchange, principal: Principal, permission: str) -> None:
-        if principal.kind == "account":
-            reason = f"lacks {permission}"
-            await record_refusal(self._runtime, principal, permission, reason, exchange.request_id)
-        principal.require(permission)
