@@ -14,6 +14,7 @@ from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
 from pegboard.web.exchange import Exchange
 from pegboard.web.gate import Gate
+from pegboard.web.methods import allowed_methods
 from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import ROOT_CONTROLLERS
 from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
@@ -23,7 +24,6 @@ from pegboard.web.requests import JsonRequest
 __all__ = ("API", "build", "declared_routes", "routers")
 
 API = "/api/v1"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> Litestar:
@@ -73,21 +73,9 @@ def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respon
     known = exchange.told(to_domain_error(error, request_id=exchange.request_id))
     headers = dict(known.headers)
     if known.status == 405:
-        headers["Allow"] = ", ".join(_allowed(request))
+        headers["Allow"] = allowed_methods(request.scope)
     elif known.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="pegboard"')
     return Response(
         encode_problem(known, exchange.request_id), status_code=known.status, media_type=PROBLEM_JSON, headers=headers
     )
-
-
-def _allowed(request: Request[Any, Any, Any]) -> list[str]:
-    """The methods that the path takes (RFC 9110 wants them named in a 405)."""
-    allowed = []
-    for method in METHODS:
-        try:
-            request.app.asgi_router.handle_routing(path=request.scope["path"].rstrip("/") or "/", method=method)
-        except Exception:  # noqa: BLE001, S112  # Litestar raises for each method that the path does not take
-            continue
-        allowed.append(method)
-    return allowed

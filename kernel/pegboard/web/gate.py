@@ -13,6 +13,7 @@ from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
 from pegboard.web.exchange import Exchange
+from pegboard.web.methods import allowed_methods
 from pegboard.web.ratelimit import RateLimiter
 
 __all__ = ("BadTenant", "Gate")
@@ -46,7 +47,7 @@ class Gate:
                 # Only Litestar's own OPTIONS answers have none: plugins' routes without one are refused when they load.
                 if scope.get("method") != "OPTIONS":
                     raise NotFound("There is nothing at this path. GET /docs shows what there is.")
-                await app(scope, receive, send)
+                await _answer_options(scope, send)
                 return
             exchange: Exchange = scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
             exchange.plugin = opt["plugin"]
@@ -97,3 +98,9 @@ class Gate:
             return UUID(named.decode("latin-1").strip())
         except ValueError:
             raise BadTenant("X-Tenant takes a tenant's UUID.") from None
+
+
+async def _answer_options(scope: Scope, send: Send) -> None:
+    headers = [(b"allow", allowed_methods(scope).encode())]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

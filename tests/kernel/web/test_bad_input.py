@@ -91,7 +91,23 @@ async def test_an_unknown_path_is_a_404(anonymous: httpx.AsyncClient):
 async def test_a_wrong_method_is_a_405_that_names_the_right_ones(anonymous: httpx.AsyncClient):
     response = await anonymous.put(LOGIN)
     assert_problem(response, 405, "method_not_allowed")
-    assert response.headers["allow"] == "POST"
+    assert response.headers["allow"] == "POST, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (LOGIN, "POST, OPTIONS"),
+        (GIGS, "GET, HEAD, POST, OPTIONS"),
+        (f"{GIGS}/00000000-0000-7000-8000-00000000dead", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_and_a_405_name_the_same_methods(anonymous: httpx.AsyncClient, path: str, allowed: str):
+    options = await anonymous.options(path)
+    assert (options.status_code, options.headers["allow"]) == (204, allowed)
+    refused = await anonymous.put(path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize("cursor", ["x", "%%%", "bm90IGpzb24", "WzEsMl0", "W10"])
