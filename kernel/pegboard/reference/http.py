@@ -9,8 +9,10 @@ from pegboard_sdk import errors as sdk_errors
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import Route
 
+from pegboard.identity.tokens import TokenInvalid
 from pegboard.reference.markdown import cell, code, page, summary, table
 from pegboard.reference.subject import Subject
+from pegboard.taxonomies.service import TermUnknown
 from pegboard.web.app import declared_routes, routers
 from pegboard.web.entry import HeadersTooLarge, Misdirected, TargetTooLong
 from pegboard.web.gate import BadTenant
@@ -22,6 +24,7 @@ from pegboard.web.idempotency import (
 )
 from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import openapi_document
+from pegboard.web.problems import OutcomeUnknown
 from pegboard.web.requests import TooDeep
 
 __all__ = ("http_page", "make_document")
@@ -35,7 +38,10 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         IdempotencyKeyMissing,
         IdempotencyKeyReused,
         Misdirected,
+        OutcomeUnknown,
         TargetTooLong,
+        TermUnknown,
+        TokenInvalid,
         TooDeep,
         *(error for name in sdk_errors.__all__ if issubclass(error := getattr(sdk_errors, name), DomainError)),
     )
@@ -85,9 +91,11 @@ def _sections(subject: Subject, paths: dict[str, Any], declared: dict[tuple[str,
             yield f"## {plugin.name}"
             for path, method in keys:
                 yield from _operation(path, method, paths[path][method], declared[path, method])
-    errors = {error for route in declared.values() for error in route.errors}
+    errors = {error for route in declared.values() for error in route.errors} | _raised_by(subject)
     yield "## Problems"
-    yield "What operations answer with; `code` is what a program goes by."
+    yield (
+        "What operations, and the services that plugins give each other, refuse with; `code` is what a program goes by."
+    )
     yield table(("code", "status", "meaning"), _problems(errors - _KERNEL))
     yield "## Problems of the kernel"
     yield table(("code", "status", "meaning"), sorted((*_problems(_KERNEL), *_nameless())))
@@ -112,6 +120,20 @@ def _operation(path: str, method: str, operation: dict[str, Any], route: Route) 
     yield " · ".join(lines) + (
         "\n\nProblems: " + ", ".join(f"{status} `{name}`" for status, name in problems) if problems else ""
     )
+
+
+def _raised_by(subject: Subject) -> set[type[DomainError]]:
+    """The errors that the built-in plugins define: their services raise some that no operation of theirs names."""
+    packages = {f"pegboard_{plugin.name}" for plugin in subject.plugins}
+    return {error for error in _kinds(DomainError) if error.__module__.partition(".")[0] in packages}
+
+
+def _kinds(error: type[DomainError]) -> Iterator[type[DomainError]]:
+    """The subclasses that have a code of their own, at any depth."""
+    for kind in error.__subclasses__():
+        if "code" in vars(kind):
+            yield kind
+        yield from _kinds(kind)
 
 
 def _nameless() -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,9 @@
 """The reference holds everything that Pegboard declares, and is what the code says."""
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pegboard.reference.shapes import default_of, fields_of, type_of
 from pegboard.reference.subject import Subject, read_subject
 from pegboard.web import problems
 from pegboard_sdk import hookspecs
+from pegboard_sdk.errors import DomainError
 from pegboard_sdk.settings import Secret
 
 from tests.support.servers import BUILT_IN
@@ -132,6 +135,25 @@ def test_every_setting_of_the_kernel_is_in_it() -> None:
 def test_what_the_file_says_beside_a_setting_is_its_meaning() -> None:
     text = configuration_page()
     assert "| seconds that a request waits for a connection | `PEGBOARD_DATABASE__ACQUIRE_TIMEOUT` |" in text
+
+
+def test_every_problem_s_code_is_in_it(pages: dict[str, str]) -> None:
+    packages = ("pegboard", "pegboard_sdk", *(f"pegboard_{plugin}" for plugin in BUILT_IN))
+    modules = [
+        importlib.import_module(module.name)
+        for package in packages
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+        if not module.name.endswith("__main__")
+    ]
+    errors = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, DomainError) and "code" in vars(value)
+    }
+    assert len(errors) > 40
+    missing = {error.code for error in errors if f"| `{error.code}` | {error.status} |" not in pages["http.md"]}
+    assert missing - {DomainError.code} == set()
 
 
 def test_every_operation_is_in_it(pages: dict[str, str], subject: Subject) -> None:
