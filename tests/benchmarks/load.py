@@ -80,7 +80,7 @@ async def _measure(url: str, headers: Mapping[str, str], seconds: float, connect
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     loop = asyncio.get_running_loop()
     clients = [
-        (await loop.create_connection(lambda: _Client(request), parts.hostname, parts.port))[1]
+        (await loop.create_connection(lambda: _Client(request), str(parts.hostname), parts.port or 80))[1]
         for _ in range(connections)
     ]
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 from pegboard.config.model import Config
 
-from tests.support.servers import MASTER_KEY, POSTGRES, REDIS, TEMPLATE, create_database, make_config
+from tests.support.servers import BUILT_IN, MASTER_KEY, POSTGRES, REDIS, TEMPLATE, create_database, make_config
 
 __all__ = ("Options",)
 
@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def config(self, database_url: str, **environ: str) -> Config:
         """A configuration for that database, all built-in plugins on, rates out of the way."""
-        return make_config(self.folder, database_url, self.redis_url, **environ)
+        return make_config(self.folder, database_url, self.redis_url, plugins=BUILT_IN, **environ)
 
     def environment(self, database_url: str, **environ: str) -> dict[str, str]:
         """The same for a command of ours that is started."""

@@ -236,10 +236,14 @@ async def test_an_error_that_the_block_swallows_is_not_a_success(single: Databas
 
 async def test_a_write_that_changed_the_tenant_is_not_committed(single: Database, tenants: tuple[UUID, UUID]):
     one, two = tenants
-    with pytest.raises(TransactionFailed):
+
+    async def write() -> None:
         async with single.transaction(one) as connection:
             await connection.execute(f"SET application_name = 'pegboard:{two}'")
             await connection.execute("UPDATE probe SET value = 'taken'")
+
+    with pytest.raises(TransactionFailed):
+        await write()
     assert await read(single, one) == ["one's"]
     assert await read(single, two) == ["two's"]
 

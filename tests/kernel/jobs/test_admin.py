@@ -139,6 +139,6 @@ async def test_whoever_has_logged_out_runs_nothing_again(platform: TestPlatform,
     context = WorkContext(platform.runtime, platform.registry, operator.principal, "test")
     with pytest.raises(asyncpg.PostgresError) as refused:
         await JobService(context).redrive(job_id)
-    assert refused.value.sqlstate == "PB401"
+    assert getattr(refused.value, "sqlstate", None) == "PB401"
     async with platform.runtime.database.system_transaction() as connection:
         assert await connection.fetchval("SELECT state FROM kernel_jobs WHERE id = $1", job_id) == "dead"
