@@ -90,7 +90,7 @@ class AuthController(Controller):
         await SessionService(uow.runtime).log_out(uow)
 
     @get("/me", permission=SELF_READ, errors=(Unauthorized, NotFound))
-    async def get_me(self, uow: Work) -> Account:
+    async def read_me(self, uow: Work) -> Account:
         """The account that is logged in."""
         return await AccountService(uow.runtime).get(uow, uow.principal.account)
 
@@ -124,7 +124,7 @@ class JwksController(Controller):
     path = "/.well-known"
 
     @get("/jwks.json", public=True)
-    async def get_signing_keys(self, uow: Work) -> Response[JsonWebKeySet]:
+    async def read_signing_keys(self, uow: Work) -> Response[JsonWebKeySet]:
         """The public keys of access tokens, as a JSON Web Key Set."""
         keys = uow.runtime.authenticator.keys.published()
         return Response(keys, status_code=200, headers={"Cache-Control": "public, max-age=300"})

@@ -50,7 +50,7 @@ class JobController(Controller):
         )
 
     @get("/{job_id:uuid}", permission=JOB_READ, errors=(JobNotFound,))
-    async def get_job(self, job_id: UUID, uow: Work) -> JobDetail:
+    async def read_job(self, job_id: UUID, uow: Work) -> JobDetail:
         """One job, with its payload and its last error."""
         return await JobService(uow).get(job_id)
 

@@ -101,6 +101,13 @@ async def test_the_document_describes_every_operation(platform: TestPlatform):
         assert operation["responses"]["default"]["content"]["application/problem+json"]
 
 
+async def test_reads_are_named_alike(platform: TestPlatform):
+    """`read_` one, `list_` or `search_` many."""
+    document = (await platform.client().get("/openapi.json")).json()
+    names = [item["get"]["operationId"] for item in document["paths"].values() if "get" in item]
+    assert [name for name in names if not re.search("_(read|list|search)_", name)] == []
+
+
 async def test_every_list_is_an_object(platform: TestPlatform):
     """`{items, next_cursor}`: an array could never get a second page."""
     document = (await platform.client().get("/openapi.json")).json()

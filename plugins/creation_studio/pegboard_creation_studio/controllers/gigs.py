@@ -99,7 +99,7 @@ class GigController(Controller):
         return JsonBytes(await GigService(uow).list_own(limit=limit, cursor=cursor))
 
     @get("/{gig_id:uuid}", permission=permissions.GIG_READ, errors=(GigNotFound,))
-    async def get_gig(self, gig_id: UUID, uow: UnitOfWork) -> JsonBytes[Gig]:
+    async def read_gig(self, gig_id: UUID, uow: UnitOfWork) -> JsonBytes[Gig]:
         """Show a published gig, or one's own. The ETag is what edits are based on."""
         version, content = await GigService(uow).get(gig_id)
         return JsonBytes(content, headers={"ETag": f'"{version}"'})

@@ -44,7 +44,7 @@ class OrderController(Controller):
         return JsonBytes(await OrderService(uow).list_own(role=role, limit=limit, cursor=cursor))
 
     @get("/{order_id:uuid}", permission=permissions.ORDER_READ, errors=(OrderNotFound,))
-    async def get_order(self, order_id: UUID, uow: UnitOfWork) -> JsonBytes[OrderDetail]:
+    async def read_order(self, order_id: UUID, uow: UnitOfWork) -> JsonBytes[OrderDetail]:
         """Show an order that one buys or sells, with its deliveries."""
         return JsonBytes(await OrderService(uow).get(order_id))
 
