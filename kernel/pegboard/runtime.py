@@ -1,10 +1,6 @@
 """What a process of the platform has: configuration, databases, Redis, vault and the enabled plugins."""
 
-from typing import Self
-
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from typing import TYPE_CHECKING, Self
 
 from pegboard.audit.refusals import Refusals
 from pegboard.config.model import Config
@@ -17,6 +13,9 @@ from pegboard.telemetry.metrics import Metrics
 from pegboard.telemetry.tracing import Tracing
 from pegboard.vault.vault import Vault
 
+if TYPE_CHECKING:
+    import redis.asyncio
+
 __all__ = ("Runtime",)
 
 
@@ -28,7 +27,7 @@ class Runtime:
         *,
         config: Config,
         database: Database,
-        redis: redis.asyncio.Redis,
+        redis: "redis.asyncio.Redis",
         vault: Vault,
         authenticator: Authenticator,
         notifier: Notifier,
@@ -54,6 +53,11 @@ class Runtime:
             DatabaseSetupError: row-level security would not bind the application's role.
             ValueError: the master key is missing or malformed.
         """
+        # A third of a second of imports, which who only knows the type (commands, `pegboard up`) has no use for.
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import ExponentialBackoff
+
         vault = Vault.from_config(config)
         database = await Database.open(config, pool_size=pool_size)
         try:

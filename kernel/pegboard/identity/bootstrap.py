@@ -9,6 +9,7 @@ from pegboard_sdk.errors import DomainError
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.settings import Secret
 
+from pegboard.database.pool import Database
 from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.identity.accounts import ADMINISTRATOR, OPERATOR, AccountService
 from pegboard.identity.repository import IdentityRepository
@@ -17,7 +18,15 @@ from pegboard.work import transact
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
 
-__all__ = ("BootstrapError", "Credentials", "ensure_administrator")
+__all__ = ("BootstrapError", "Credentials", "ensure_administrator", "has_administrator")
+
+_EXISTS = """
+SELECT EXISTS (
+    SELECT FROM kernel_role_grants g
+    JOIN kernel_accounts a ON a.tenant_id = g.tenant_id AND a.id = g.account_id
+    WHERE g.tenant_id = $1 AND g.role = $2 AND a.status = 'active'
+)
+"""
 
 
 class BootstrapError(Exception):
@@ -30,6 +39,12 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     password: Secret
     generated: bool
+
+
+async def has_administrator(database: Database) -> bool:
+    """Whether the default tenant has an administrator: a cheap question, before all that making one needs is opened."""
+    async with database.system_transaction() as connection:
+        return await connection.fetchval(_EXISTS, DEFAULT_TENANT, ADMINISTRATOR)
 
 
 async def ensure_administrator(runtime: "Runtime") -> Credentials | None:

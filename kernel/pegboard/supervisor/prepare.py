@@ -15,11 +15,13 @@ from pegboard.config.errors import ConfigError
 from pegboard.config.load import load_config
 from pegboard.config.model import Config
 from pegboard.database.migrations import MigrationError
+from pegboard.database.pool import Database
 from pegboard.database.prepare import prepare
-from pegboard.database.roles import DatabaseSetupError
-from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator
+from pegboard.database.roles import DatabaseSetupError, check_roles
+from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
 from pegboard.plugins.effective import effective_config
 from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.supervisor.outcome import Administrator, Outcome
 from pegboard.taxonomies.seed import seed
@@ -37,13 +39,13 @@ async def run(config: Config) -> Outcome:
     skipped: Mapping[str, str] = {plugin.name: plugin.reason for plugin in registry.skipped if plugin.state == "failed"}
     if report.failed:
         registry = await asyncio.to_thread(load_plugins, config, failed=report.failed)
-    runtime = await Runtime.open(config, pool_size=1)
+    database = await Database.open(config, pool_size=1)
     try:
-        runtime.registry = registry
-        created = await ensure_administrator(runtime)
-        seeded = await seed(runtime.database, registry)
+        await check_roles(database)
+        created = None if await has_administrator(database) else await _first_administrator(config, registry)
+        seeded = await seed(database, registry)
     finally:
-        await runtime.close()
+        await database.close()
     plugins: Sequence[str] = [plugin.name for plugin in registry.plugins if plugin.name != "kernel"]
     return Outcome(
         applied=len(report.applied),
@@ -53,6 +55,15 @@ async def run(config: Config) -> Outcome:
         problems=seeded.problems,
         administrator=_shown(created) if created is not None else None,
     )
+
+
+async def _first_administrator(config: Config, registry: Registry) -> Credentials | None:
+    runtime = await Runtime.open(config, pool_size=1)
+    try:
+        runtime.registry = registry
+        return await ensure_administrator(runtime)
+    finally:
+        await runtime.close()
 
 
 def _shown(created: Credentials) -> Administrator:

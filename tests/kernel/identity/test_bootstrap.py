@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from pegboard.config.model import AdministratorConfig, Config
+from pegboard.database.pool import Database
 from pegboard.database.tenants import DEFAULT_TENANT
-from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator
+from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
 from pegboard.identity.sessions import SessionService
 from pegboard.runtime import Runtime
 from pegboard.work import SteppedWork
@@ -67,6 +68,16 @@ async def test_processes_that_start_together_make_one(fresh: Config) -> None:
     assert await roles_after_log_in(fresh, credentials) == ["administrator", "member", "operator"]
     assert await ensure(fresh) == []
     assert await ensure(configured(fresh, "other@example.com", "another good password")) == []
+
+
+async def test_whether_there_is_one_is_known_without_making_it(fresh: Config) -> None:
+    database = await Database.open(fresh, pool_size=1)
+    try:
+        assert not await has_administrator(database)
+        await ensure(fresh)
+        assert await has_administrator(database)
+    finally:
+        await database.close()
 
 
 async def test_the_configured_one_is_made_as_configured(fresh: Config) -> None:
