@@ -16,6 +16,8 @@ from pegboard.vault.vault import Vault
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from pegboard.web.ratelimit import RateLimiter
+
 __all__ = ("Runtime",)
 
 
@@ -32,6 +34,7 @@ class Runtime:
         authenticator: Authenticator,
         notifier: Notifier,
         metrics: Metrics,
+        limiter: "RateLimiter",
     ) -> None:
         self.config = config
         self.database = database
@@ -41,6 +44,7 @@ class Runtime:
         self.notifier = notifier
         self.metrics = metrics
         self.refusals = Refusals(database)
+        self.limiter = limiter
         self.tracing = Tracing()
         self.registry: Registry = EMPTY
 
@@ -57,6 +61,8 @@ class Runtime:
         import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.backoff import ExponentialBackoff
+
+        from pegboard.web.ratelimit import RateLimiter
 
         vault = Vault.from_config(config)
         database = await Database.open(config, pool_size=pool_size)
@@ -79,6 +85,7 @@ class Runtime:
             authenticator=Authenticator(config, database, vault),
             notifier=Notifier(database),
             metrics=metrics or Metrics(),
+            limiter=RateLimiter(client),
         )
 
     async def start(self) -> None:
@@ -87,6 +94,7 @@ class Runtime:
 
     async def close(self) -> None:
         """End the background work and close what is open."""
+        await self.limiter.stop()
         await self.notifier.close()
         await self.authenticator.stop()
         self.refusals.close()

@@ -57,6 +57,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_ip: Positive = 1_200
     rate_per_principal: Positive = 3_000
     rate_guessable: Positive = 20
+    rate_per_login: Positive = 20
     internal_metrics: bool = False
 
 

@@ -56,10 +56,12 @@ class SessionService:
         An unknown address takes the same steps as a wrong password, a hash included. No transaction is open meanwhile.
 
         Raises:
+            TooManyRequests: too many attempts with this address, wherever from and whether or not it is known.
             BadCredentials: no account has this address and password.
             AccountDisabled: the password is right; the account is disabled.
             Unavailable: too many people are logging in.
         """
+        await self._count_attempt(uow.principal.tenant_id, email)
         async with uow.step() as work:
             found = await IdentityRepository(work).credentials(email.strip())
         account_id, stored = (found["id"], found["password_hash"]) if found else (None, None)
@@ -146,6 +148,14 @@ class SessionService:
             refresh_token=session.refresh_token,
             expires_in=tokens.ttl,
             refresh_expires_in=session.expires_in,
+        )
+
+    async def _count_attempt(self, tenant_id: UUID, email: str) -> None:
+        """Who guesses one account's password from many addresses is slowed down too."""
+        # Keyed, so that Redis holds nothing that tells who logs in.
+        known_as = self._runtime.vault.derive("identity.login_rate", tenant_id.bytes + email.strip().lower().encode())
+        await self._runtime.limiter.check_shared(
+            f"login:{known_as.hex()[:32]}", self._runtime.config.http.rate_per_login
         )
 
     async def _open_checked(

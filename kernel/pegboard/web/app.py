@@ -18,7 +18,6 @@ from pegboard.web.methods import allowed_methods
 from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import ROOT_CONTROLLERS
 from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
-from pegboard.web.ratelimit import RateLimiter
 from pegboard.web.requests import JsonRequest
 
 __all__ = ("API", "build", "declared_routes", "routers")
@@ -26,11 +25,11 @@ __all__ = ("API", "build", "declared_routes", "routers")
 API = "/api/v1"
 
 
-def build(runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> Litestar:
+def build(runtime: Runtime, registry: Registry, addresses: Addresses) -> Litestar:
     """The application of a generation. It holds no state: what it needs comes with each request's exchange."""
     return Litestar(
         route_handlers=routers(registry),
-        middleware=[Gate(runtime, registry, limiter, addresses)],
+        middleware=[Gate(runtime, registry, addresses)],
         exception_handlers={Exception: _answer_problem},
         request_class=JsonRequest,
         request_max_body_size=runtime.config.http.max_body,

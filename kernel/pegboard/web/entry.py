@@ -130,7 +130,7 @@ class Entry:
         if answer.head:
             scope["method"] = "GET"
         try:
-            self._platform.limiter.check(f"ip:{addresses.group(ip)}", self._per_ip)
+            self._platform.runtime.limiter.check(f"ip:{addresses.group(ip)}", self._per_ip)
             self._check(scope, headers)
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers and answer.origin:
                 await self._preflight(answer)

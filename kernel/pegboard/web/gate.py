@@ -14,7 +14,6 @@ from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
 from pegboard.web.exchange import Exchange
 from pegboard.web.methods import allowed_methods
-from pegboard.web.ratelimit import RateLimiter
 
 __all__ = ("BadTenant", "Gate")
 
@@ -30,10 +29,9 @@ class Gate:
     guard costs a thread hop).
     """
 
-    def __init__(self, runtime: Runtime, registry: Registry, limiter: RateLimiter, addresses: Addresses) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, registry: Registry, addresses: Addresses) -> None:
         self._registry = registry
-        self._limiter = limiter
+        self._limiter = runtime.limiter
         self._addresses = addresses
         self._authenticator = runtime.authenticator
         self._per_principal = runtime.config.http.rate_per_principal

@@ -12,7 +12,6 @@ from pegboard.plugins.watcher import RegistryWatcher
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
 from pegboard.web.app import build
-from pegboard.web.ratelimit import RateLimiter
 
 __all__ = ("Platform",)
 
@@ -27,7 +26,6 @@ class Platform:
         self.config = config
         self.addresses = Addresses(config.http.trusted_proxies)
         self._runtime: Runtime | None = None
-        self._limiter: RateLimiter | None = None
         self._watcher: RegistryWatcher | None = None
         self.holder: GenerationHolder[Litestar] = GenerationHolder(
             self._build, on_swap=self._swapped, drain_timeout=DRAIN_TIMEOUT
@@ -44,24 +42,12 @@ class Platform:
             raise RuntimeError("the platform is not started")
         return self._runtime
 
-    @property
-    def limiter(self) -> RateLimiter:
-        """The process's rate limiter.
-
-        Raises:
-            RuntimeError: the platform was not started.
-        """
-        if self._limiter is None:
-            raise RuntimeError("the platform is not started")
-        return self._limiter
-
     async def start(self) -> None:
         """Connect, run the first generation, and keep to the plugins that are wanted from then on."""
         self._runtime = await Runtime.open(self.config)
         try:
-            self._limiter = RateLimiter(self._runtime.redis)
             await self._runtime.start()
-            self._limiter.start()
+            self._runtime.limiter.start()
             self._watcher = RegistryWatcher(self._runtime, "api", holder=self.holder)
             await self._watcher.start()
         except BaseException:
@@ -80,13 +66,11 @@ class Platform:
         if self._watcher is not None:
             await self._watcher.stop()
         await self.holder.close()
-        if self._limiter is not None:
-            await self._limiter.stop()
         if self._runtime is not None:
             await self._runtime.close()
 
     def _build(self, registry: Registry) -> Litestar:
-        return build(self.runtime, registry, self.limiter, self.addresses)
+        return build(self.runtime, registry, self.addresses)
 
     def _swapped(self, generation: Generation[Any]) -> None:
         self.runtime.registry = generation.registry

@@ -86,6 +86,32 @@ async def test_an_unknown_address_and_a_wrong_password_take_the_same_steps(
     assert [entry.object_id for entry in refusals] == [None, str(account_id)]
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+async def test_one_address_may_be_tried_only_so_often_from_wherever(
+    platform: TestPlatform, tenant: UUID, passwords: WatchedPasswords, known: bool
+) -> None:
+    email = f"{new_id().hex}@example.com"
+    if known:
+        await register(platform, tenant, email)
+    limit = platform.config.http.rate_per_login
+
+    async def attempt(number: int, *, of: UUID = tenant, email: str = email) -> int:
+        client = platform.client(x_tenant=str(of), x_forwarded_for=f"203.0.113.{number}")
+        answer = await client.post("/api/v1/auth/login", json={"email": email, "password": "not it at all"})
+        return answer.status_code
+
+    spellings = (email, email.upper(), f" {email} ")
+    answers = [await attempt(number, email=spellings[number % 3]) for number in range(limit)]
+    assert answers == [401] * limit
+    while (answer := await attempt(len(answers))) == 401:  # a new minute may have begun meanwhile
+        answers.append(answer)
+        assert len(answers) < limit + 5
+    assert answer == 429
+    assert len(passwords.checked) == len(answers), "what is refused costs no hash"
+    assert await attempt(1, email=f"other.{email}") == 401
+    assert await attempt(1, of=await platform.tenant()) == 401
+
+
 async def test_no_connection_is_held_while_hashing(
     platform: TestPlatform, tenant: UUID, passwords: WatchedPasswords
 ) -> None:
