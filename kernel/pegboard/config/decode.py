@@ -1,7 +1,7 @@
 """From a TOML table and environment variables to a Struct, with mistakes that name the key."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,9 +48,18 @@ class Decoder:
         self._environ = environ
 
     def table(
-        self, type: type[T], values: Any, *, at: Sequence[str], variables: Mapping[str, Variable] | None = None
+        self,
+        type: type[T],
+        values: Any,
+        *,
+        at: Sequence[str],
+        variables: Mapping[str, Variable] | None = None,
+        checks: Mapping[str, Callable[[Any], None]] | None = None,
     ) -> T | None:
-        """`values`, overridden by `variables` (by field name), as `type`; None when there was a mistake."""
+        """`values`, overridden by `variables` (by field name), as `type`; None when there was a mistake.
+
+        `checks` look at the values of fields and raise ValueError with what is wrong.
+        """
         if not isinstance(values, Mapping):
             self.errors.append(self.source.error(at, "expected a table"))
             return None
@@ -71,6 +80,8 @@ class Decoder:
                 arguments[field.name] = self._from_toml(field.type, values[name], (*at, name))
             elif field.required:
                 self.errors.append(self.source.error((*at, name), "is required and missing"))
+        for name, check in (checks or {}).items():
+            self._check(check, arguments.get(name), (*at, name), variables.get(name))
         if len(self.errors) > before:
             return None
         try:
@@ -98,6 +109,17 @@ class Decoder:
         except msgspec.DecodeError:
             self._variable_error(variable, "is not valid JSON")
         return None
+
+    def _check(self, check: Callable[[Any], None], value: Any, at: tuple[str, ...], variable: Variable | None) -> None:
+        if value is None:  # it couldn't be read, which was said
+            return
+        try:
+            check(value)
+        except ValueError as error:
+            if variable is None:
+                self.errors.append(self.source.error(at, str(error)))
+            else:
+                self._variable_error(variable, str(error))
 
     def _variable_error(self, variable: Variable, reason: str) -> None:
         self.errors.append(ConfigError(reason, file=ENVIRONMENT, key=variable.name))

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from pegboard_sdk.settings import Secret
 
+from pegboard.config.checks import CHECKS
 from pegboard.config.decode import Decoder, Variable
 from pegboard.config.errors import ENVIRONMENT, ConfigError, raise_all, unknown_name
 from pegboard.config.model import Config, PluginEntry
@@ -74,7 +75,9 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
             decoder.errors.append(source.error(("pegboard", name), unknown_name("key", name, _FIELDS)))
     for name, struct in _SECTIONS.items():
         section = variables.sections.get(name, {})
-        values[name] = decoder.table(struct, kernel.get(name, {}), at=("pegboard", name), variables=section)
+        values[name] = decoder.table(
+            struct, kernel.get(name, {}), at=("pegboard", name), variables=section, checks=CHECKS.get(name)
+        )
     scalars = {name: kernel[name] for name in _SCALARS if name in kernel}
     decoded = decoder.table(_Scalars, scalars, at=("pegboard",), variables=variables.scalars)
     entries = _plugin_entries(decoder, plugins, variables)

@@ -1,7 +1,5 @@
 """Addresses of the database: the administrator gives one, those of the roles *app* and *system* follow from it."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -10,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import msgspec
 
+from pegboard.config.checks import read_master_key
 from pegboard.config.model import Config
 
 __all__ = ("APP", "OWNER", "SYSTEM", "DatabaseUrls", "derive_password", "derive_url", "master_key_bytes", "user_of")
@@ -65,12 +64,9 @@ def master_key_bytes(config: Config) -> bytes:
     if not text:
         raise ValueError("secrets.master_key is not set: 32 random bytes in base64 or hex.")
     try:
-        key = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise ValueError("secrets.master_key is neither hex nor base64.") from error
-    if len(key) != 32:
-        raise ValueError(f"secrets.master_key holds {len(key)} bytes; it must be 32.")
-    return key
+        return read_master_key(text)
+    except ValueError as error:
+        raise ValueError(f"secrets.master_key {error}") from error
 
 
 def derive_password(master_key: bytes, role: str) -> str:

@@ -67,7 +67,12 @@ def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path: Path):
 
 
 def test_a_secret_is_shown_by_nothing(tmp_path: Path):
-    config = load(tmp_path, "hidden-7f3a", PEGBOARD_PLUGINS__HELLO__ENABLED="true", PEGBOARD_HELLO__KEY="hidden-7f3a")
+    config = load(
+        tmp_path,
+        "redis://:hidden-7f3a@r.example",
+        PEGBOARD_PLUGINS__HELLO__ENABLED="true",
+        PEGBOARD_HELLO__KEY="hidden-7f3a",
+    )
 
     assert config.plugins["hello"].environment
     assert "7f3a" not in repr(config)

@@ -14,6 +14,8 @@ from pegboard.supervisor.var import VarFolder
 
 RUN = RunFile(pid=1, url="http://127.0.0.1:8000", database_url="postgresql://a@/b", redis_url="unix:///c", processes={})
 
+MINE = "5c" * 32
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
@@ -35,7 +37,7 @@ def test_commands_get_what_a_running_platform_has(config: Config) -> None:
 
 
 def test_what_is_configured_is_kept(tmp_path: Path, config: Config) -> None:
-    environ = {"PEGBOARD_DATABASE__URL": "postgresql://mine@/db", "PEGBOARD_SECRETS__MASTER_KEY": "mine"}
+    environ = {"PEGBOARD_DATABASE__URL": "postgresql://mine@/db", "PEGBOARD_SECRETS__MASTER_KEY": MINE}
     own = load_config(tmp_path / "plugins.toml", environ)
     var = VarFolder(Path(config.var))
     var.master_key()
@@ -43,7 +45,7 @@ def test_what_is_configured_is_kept(tmp_path: Path, config: Config) -> None:
     attached = attach(own)
     assert attached.database.url.reveal() == "postgresql://mine@/db"
     assert attached.redis.url.reveal() == RUN.redis_url
-    assert attached.secrets.master_key.reveal() == "mine"
+    assert attached.secrets.master_key.reveal() == MINE
     var.release()
 
 

@@ -1,0 +1,52 @@
+"""The form of settings whose type alone doesn't tell whether anything can start with them."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+
+from pegboard_sdk.settings import Secret
+
+__all__ = ("CHECKS", "read_master_key")
+
+
+def read_master_key(text: str) -> bytes:
+    """The 32 bytes that `secrets.master_key` stands for.
+
+    Raises:
+        ValueError: it is not 32 bytes in hex or base64.
+    """
+    text = text.strip()
+    try:
+        key = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise ValueError("is neither hex nor base64: make one with `openssl rand -base64 32`") from error
+    if len(key) != 32:
+        raise ValueError(f"holds {len(key)} bytes; it must be 32: make one with `openssl rand -base64 32`")
+    return key
+
+
+def _database(url: Secret) -> None:
+    _scheme(url, "postgresql://", "postgres://")
+
+
+def _redis(url: Secret) -> None:
+    _scheme(url, "redis://", "rediss://", "unix://")
+
+
+def _scheme(url: Secret, *known: str) -> None:
+    if url and not url.reveal().startswith(known):
+        *others, last = known
+        raise ValueError(f"must start with {', '.join(others)} or {last}")
+
+
+def _master_key(key: Secret) -> None:
+    if key:
+        read_master_key(key.reveal())
+
+
+CHECKS: Mapping[str, Mapping[str, Callable[[Secret], None]]] = {
+    "database": {"url": _database, "app_url": _database, "system_url": _database},
+    "redis": {"url": _redis},
+    "secrets": {"master_key": _master_key},
+}
+"""By section and field; each raises ValueError with the reason. None of them shows the value: it is a secret."""
