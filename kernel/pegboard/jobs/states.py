@@ -9,8 +9,7 @@ queued ──relay──▶ sent ──claim──▶ running ──▶ succeede
 
 from typing import Literal, get_args
 
-__all__ = ("STATES", "UNFINISHED", "JobState")
+__all__ = ("STATES", "JobState")
 
 JobState = Literal["queued", "sent", "running", "parked", "succeeded", "dead"]
 STATES: tuple[JobState, ...] = get_args(JobState)
-UNFINISHED: tuple[JobState, ...] = ("queued", "sent", "running", "parked")
