@@ -53,7 +53,9 @@ class EscrowController(Controller):
         ),
     )
     async def fund_escrow(self, escrow_id: UUID, data: EscrowFund, uow: SteppedUnitOfWork) -> Response[Escrow]:
-        """Pay the money that an escrow waits for. A declined payment (402) took nothing: try again with a new key."""
+        """Pay the money that an escrow waits for. A declined payment (402) took nothing: try again with a new key.
+        What the escrow pays for, such as an order, hears of it by an event, a moment after this answer.
+        """
         escrow = await fund_escrow(uow, escrow_id, data)
         unsettled = escrow.payment is not None and escrow.payment.state == "unknown"
         return Response(escrow, status_code=202 if unsettled else 200)

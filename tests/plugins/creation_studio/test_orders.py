@@ -115,6 +115,13 @@ async def test_from_order_to_payment(
     ]
 
 
+async def test_who_delivers_before_the_payment_is_known_is_told_to_wait(seller: Account, order: dict[str, Any]):
+    """The order hears of the payment by an event, a moment after the escrow was funded."""
+    refused = await act(seller, order, "deliver")
+    assert refused.json()["code"] == "creation_studio.order_in_wrong_state"
+    assert refused.json()["detail"].endswith("If it was just paid, try again in a moment.")
+
+
 async def test_an_order_keeps_the_terms_that_it_was_placed_at(seller: Account, buyer: Account, gig: dict[str, Any]):
     order = await place(buyer, gig)
     await seller.client.patch(
@@ -189,7 +196,7 @@ class TestPlacing:
             ({"gig_id": "mine"}, "/gig_id"),
             ({"gig_id": str(new_id()), "note": "x" * 2_001}, "/note"),
             ({"gig_id": str(new_id()), "note": "\x00"}, "/note"),
-            ({"gig_id": str(new_id()), "price": 1}, ""),
+            ({"gig_id": str(new_id()), "price": 1}, "/price"),
         ],
     )
     async def test_a_refused_value_is_named(self, buyer: Account, body: dict[str, Any], pointer: str):

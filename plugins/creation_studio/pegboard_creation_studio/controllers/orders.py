@@ -59,7 +59,9 @@ class OrderController(Controller):
 
     @post("/{order_id:uuid}/deliver", permission=permissions.ORDER_DELIVER, status=200, errors=REFUSED)
     async def deliver_order(self, order_id: UUID, data: DeliveryCreate, uow: UnitOfWork) -> Order:
-        """Deliver an order, as its seller."""
+        """Deliver an order, as its seller. An order hears of its payment by an event, a moment after its escrow was
+        funded: until then it is refused as pending payment.
+        """
         return await OrderService(uow).deliver(order_id, data.message)
 
     @post(

@@ -181,9 +181,17 @@ class OrderService:
         if order is None or account_id not in (order["buyer_id"], order["seller_id"]):
             raise _not_found()
         party: Party = "buyer" if account_id == order["buyer_id"] else "seller"
-        return order, next_state(
-            ORDERS, order["state"], action, party, noun="order", forbidden=NotYourPart, wrong=OrderInWrongState
+        state = next_state(
+            ORDERS,
+            order["state"],
+            action,
+            party,
+            noun="order",
+            forbidden=NotYourPart,
+            wrong=OrderInWrongState,
+            hint="If it was just paid, try again in a moment." if order["state"] == "pending_payment" else "",
         )
+        return order, state
 
     @property
     def _escrow(self) -> Escrow:

@@ -16,8 +16,9 @@ def next_state(
     noun: str,
     forbidden: type[Forbidden],
     wrong: type[Conflict],
+    hint: str = "",
 ) -> str:
-    """The state that `action` by `party` leads to.
+    """The state that `action` by `party` leads to. `hint` ends the message of a wrong state: a sentence.
 
     Raises:
         Forbidden (`forbidden`): the party may do this in no state.
@@ -27,5 +28,5 @@ def next_state(
         raise forbidden(f"As its {party} you can't {action} this {noun}.")
     transition = machine[state].get(action)
     if transition is None or party not in transition.by:
-        raise wrong(f"This {noun} is {state.replace('_', ' ')}: in that state you can't {action} it.")
+        raise wrong(f"This {noun} is {state.replace('_', ' ')}: in that state you can't {action} it. {hint}".rstrip())
     return transition.state
