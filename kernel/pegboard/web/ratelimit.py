@@ -154,14 +154,15 @@ class RateLimiter:
 
 def _wait(current: int, previous: int, limit: int, now: float) -> int:
     """Seconds until one more request fits, 0 if it does now; `current` and `previous` are the windows' counts."""
+    # Everything in multiples of a window, with one division at the end: rounded fractions would be a second off.
     elapsed = now % WINDOW
-    if current + previous * (1 - elapsed / WINDOW) + 1 <= limit:
+    if previous * (WINDOW - elapsed) <= WINDOW * (limit - 1 - current):
         return 0
     if current < limit:
         # Later in this window, when enough of the last one has faded.
-        return max(1, math.ceil(WINDOW * (1 - (limit - 1 - current) / previous) - elapsed))
+        return max(1, math.ceil((previous * (WINDOW - elapsed) - WINDOW * (limit - 1 - current)) / previous))
     # In the next window, when enough of this one has faded.
-    return math.ceil(WINDOW - elapsed + WINDOW * (1 - (limit - 1) / current))
+    return math.ceil((current * (2 * WINDOW - elapsed) - WINDOW * (limit - 1)) / current)
 
 
 def _refusal(wait: int) -> TooManyRequests:
