@@ -12,6 +12,7 @@ from pegboard_sdk.settings import Secret
 
 from pegboard.cli import CommandError, CommandLine
 from pegboard.config.errors import ConfigError, in_order
+from pegboard.config.load import read_config
 from pegboard.config.model import Config, PluginEntry
 from pegboard.paths import CONFIG_NAME, config_path, config_template
 
@@ -43,15 +44,15 @@ def check(cli: CommandLine, as_json: bool) -> None:
     mistakes: tuple[ConfigError, ...] = ()
     path = str(cli.path or config_path(os.environ, Path.cwd()))
     try:
-        config = cli.config()
+        config, found = read_config(cli.path)
         path = config.path
-        mistakes = tuple(_settings(config)[1])
+        mistakes = (*found, *_settings(config)[1])
     except ConfigError as error:
         mistakes = error.all
     mistakes = tuple(in_order(mistakes))
     if as_json:
-        found = [{"file": m.file, "line": m.line, "key": m.key, "reason": m.reason} for m in mistakes]
-        click.echo(msgspec.json.encode({"ok": not mistakes, "path": path, "errors": found}))
+        shown = [{"file": m.file, "line": m.line, "key": m.key, "reason": m.reason} for m in mistakes]
+        click.echo(msgspec.json.encode({"ok": not mistakes, "path": path, "errors": shown}))
     else:
         for mistake in mistakes:
             click.echo(str(mistake), err=True)

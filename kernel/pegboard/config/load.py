@@ -25,7 +25,7 @@ from pegboard.config.model import Config, PluginEntry
 from pegboard.config.source import read_source
 from pegboard.paths import config_path
 
-__all__ = ("load_config",)
+__all__ = ("load_config", "read_config")
 
 _PREFIX = "PEGBOARD_"
 _PLUGIN_NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
@@ -57,6 +57,19 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
     Raises:
         ConfigError: the first mistake; `others` holds the rest.
     """
+    config, mistakes = read_config(path, environ)
+    raise_all(mistakes)
+    return config
+
+
+def read_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Config, list[ConfigError]]:
+    """What of the configuration can be read, and every mistake in the rest: for who looks for more of them.
+
+    A section with a mistake has its defaults, and a plugin whose `enabled` is wrong or missing counts as on.
+
+    Raises:
+        ConfigError: there is no such file, it can't be read, or it isn't TOML.
+    """
     environ = os.environ if environ is None else environ
     folder = Path.cwd()
     source = read_source(config_path(environ, folder) if path is None else folder / path)
@@ -75,17 +88,16 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
             decoder.errors.append(source.error(("pegboard", name), unknown_name("key", name, _FIELDS)))
     for name, struct in _SECTIONS.items():
         section = variables.sections.get(name, {})
-        values[name] = decoder.table(
+        decoded = decoder.table(
             struct, kernel.get(name, {}), at=("pegboard", name), variables=section, checks=CHECKS.get(name)
         )
+        values[name] = _FIELDS[name].default if decoded is None else decoded
     scalars = {name: kernel[name] for name in _SCALARS if name in kernel}
     decoded = decoder.table(_Scalars, scalars, at=("pegboard",), variables=variables.scalars)
+    values.update(msgspec.structs.asdict(_Scalars() if decoded is None else decoded))
     entries = _plugin_entries(decoder, plugins, variables)
-    raise_all(decoder.errors)
-
-    values.update(msgspec.structs.asdict(decoded) if decoded is not None else {})
     values["var"] = str(Path(os.path.normpath(source.path.parent / Path(values["var"]).expanduser())))
-    return Config(**values, plugins=entries, path=str(source.path))
+    return Config(**values, plugins=entries, path=str(source.path)), decoder.errors
 
 
 def _table(decoder: Decoder, document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -111,15 +123,14 @@ def _plugin_entries(decoder: Decoder, plugins: dict[str, Any], variables: _Envir
             switch = {"enabled": table["enabled"]} if "enabled" in table else {}
             flag = {"enabled": variables.enabled[name]} if name in variables.enabled else {}
             decoded = decoder.table(_Switch, switch, at=at, variables=flag)
-            if decoded is not None:
-                settings = {key: value for key, value in table.items() if key != "enabled"}
-                environment = variables.settings.get(name, {})
-                entries[name] = PluginEntry(
-                    name=name,
-                    enabled=decoded.enabled,
-                    settings=settings,
-                    environment={field: variable.text for field, variable in environment.items()},
-                )
+            settings = {key: value for key, value in table.items() if key != "enabled"}
+            environment = variables.settings.get(name, {})
+            entries[name] = PluginEntry(
+                name=name,
+                enabled=decoded is None or decoded.enabled,
+                settings=settings,
+                environment={field: variable.text for field, variable in environment.items()},
+            )
     return entries
 
 

@@ -84,6 +84,24 @@ def test_check_knows_the_settings_of_plugins(folder: Path):
     assert third.startswith("environment: PEGBOARD_FINANCE__SANDBOKS: unknown setting: did you mean sandbox?")
 
 
+def test_no_mistake_hides_another(folder: Path):
+    path = folder / "plugins.toml"
+    path.write_text(
+        "[pegboard.http]\nport = 'x'\n[pegboard.secrets]\nmaster_key = 'short'\n"
+        "[plugins.governance]\n[plugins.finance]\nenabled = true\nplatform_fee_bps = -1\n"
+    )
+
+    done = pegboard("config", "check", cwd=folder)
+
+    assert done.returncode == 2
+    assert [line.removeprefix(f"{path}:").partition(": ")[0] for line in done.stderr.splitlines()] == [
+        "2",
+        "4",
+        "5",
+        "8",
+    ]
+
+
 def test_show_is_a_configuration_without_secrets(folder: Path):
     done = pegboard("config", "show", cwd=folder, PEGBOARD_HTTP__PORT="9000", PEGBOARD_PLUGINS__FINANCE__ENABLED="true")
 

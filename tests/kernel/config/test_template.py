@@ -12,6 +12,12 @@ from pegboard.paths import config_template, migrations_root, project_root
 ROOT = Path(__file__).parents[3]
 COMMENTED = re.compile(r"^# ([a-z_]+ = )", re.MULTILINE)
 
+SECRETS = {
+    "PEGBOARD_DATABASE__URL": "postgresql://db.example/pegboard",
+    "PEGBOARD_REDIS__URL": "redis://cache.example",
+    "PEGBOARD_SECRETS__MASTER_KEY": "5c" * 32,
+}
+
 
 def test_the_template_is_a_right_configuration_with_the_built_in_plugins_on(tmp_path: Path):
     config = load_config(config_template(), {})
@@ -40,7 +46,9 @@ def test_the_example_environment_is_right(tmp_path: Path):
     text = (ROOT / ".env.example").read_text()
     environ = dict(re.findall(r"^#(PEGBOARD_\w+)=(.*)$", text, re.MULTILINE))
     assert environ.pop("PEGBOARD_CONFIG")
-    environ = {name: "secret" if value.startswith("file:") else value for name, value in environ.items()}
+    environ = {
+        name: SECRETS.get(name, "secret") if value.startswith("file:") else value for name, value in environ.items()
+    }
 
     config = load_config(config_template(), environ)
 
