@@ -22,6 +22,7 @@ _CONFIGURATION = """
 The kernel's settings are in the tables `[pegboard]` and `[pegboard.…]` of `plugins.toml`. An environment variable wins
 over the file. A list in a variable is JSON, or items with commas between them. A secret is best a reference:
 `env:NAME` (a variable) or `file:PATH` (a file; relative to the folder of `plugins.toml`).
+`vault:NAME` is refused so far: the vault opens after the settings are read.
 
 `PEGBOARD_CONFIG` names the file where it isn't `./plugins.toml`. `pegboard config check` says what is wrong and on
 which line, and `pegboard config show` prints what is in effect.
