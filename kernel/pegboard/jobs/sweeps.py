@@ -37,12 +37,15 @@ UPDATE kernel_jobs AS job SET state = 'queued', updated_at = now()
  WHERE job.id = lost.id
 """
 
+# Jobs that a worker died with come back apart from each other: whichever of them killed it meets others next time, so
+# it alone runs out of attempts. The first time is at once: most workers die of something else.
 _RESCUE_STUCK = """
 UPDATE kernel_jobs AS job
    SET state = CASE WHEN job.attempts < job.max_attempts THEN 'queued' ELSE 'dead' END,
        finished_at = CASE WHEN job.attempts < job.max_attempts THEN NULL ELSE now() END,
        error = format('the worker %s stopped beating', stuck.worker),
-       run_at = now(), worker = NULL, heartbeat_at = NULL, updated_at = now()
+       run_at = now() + make_interval(secs => random() * (2 ^ least(job.attempts - 1, 6) - 1)),
+       worker = NULL, heartbeat_at = NULL, updated_at = now()
   FROM (SELECT id, worker FROM kernel_jobs WHERE state = 'running' AND heartbeat_at < now() - make_interval(secs => $1)
         LIMIT $2 FOR UPDATE SKIP LOCKED) AS stuck
  WHERE job.id = stuck.id

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from pegboard.jobs.leadership import Leadership
 from pegboard.jobs.relay import take_due
-from pegboard.jobs.sweeps import MARKER, Sweeper, delete_old, requeue_lost
+from pegboard.jobs.sweeps import MARKER, Sweeper, delete_old, requeue_lost, rescue_stuck
 from pegboard_sdk import EventHandler, Job, UnitOfWork
 
 from tests.kernel.jobs.lab import Lab, Ping, PingedView, leave_effect
@@ -130,3 +130,19 @@ async def test_one_process_leads_until_it_resigns_or_its_lease_ends(lab: Lab):
     fourth = Leadership(lab.pool, "test", "fourth", ttl=30)
     assert await fourth.held()
     assert not await Leadership(lab.pool, "test", "third", ttl=30).held()
+
+
+async def test_jobs_that_a_worker_died_with_again_come_back_apart(lab: Lab, home: UUID):
+    """Else the same ones are claimed together each time, and the one that kills workers takes them all along."""
+    lab.install(PING)
+    jobs = [await lab.enqueue(home, PING, n) for n in range(8)]
+    for attempts in (1, 5):
+        await lab.pool.execute(
+            "UPDATE kernel_jobs SET state = 'running', attempts = $1, worker = 'w', run_at = now(),"
+            " heartbeat_at = now() - interval '1 minute'",
+            attempts,
+        )
+        assert len(await rescue_stuck(lab.pool, 30)) == 8
+        due = [(await lab.row(job_id))["run_at"] for job_id in jobs]
+        assert len(set(due)) == (1 if attempts == 1 else 8)
+        assert (max(due) - min(due)).total_seconds() <= 2 ** (attempts - 1)
