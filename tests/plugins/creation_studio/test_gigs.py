@@ -309,7 +309,7 @@ class TestDeleting:
         ({"tags": ["logo-design"] * 11}, 400, "/tags"),
         ({"tags": ["Logo Design"]}, 400, "/tags/0"),
         ({"tags": ["logo-design", "logo-design", "no-such-skill"]}, 422, "/tags/2"),
-        ({"owner_id": str(new_id())}, 400, ""),
+        ({"owner_id": str(new_id())}, 400, "/owner_id"),
     ],
 )
 async def test_a_refused_value_is_named(provider: Account, changes: dict[str, Any], status: int, pointer: str):
