@@ -26,6 +26,7 @@ from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import openapi_document
 from pegboard.web.problems import OutcomeUnknown
 from pegboard.web.requests import TooDeep
+from pegboard.web.schemas import DescribedStructs
 
 __all__ = ("http_page", "make_document")
 
@@ -72,10 +73,14 @@ one, unless they are said not to; where money moves it is required.
 def make_document(subject: Subject) -> tuple[dict[str, Any], dict[tuple[str, str], Route]]:
     """The OpenAPI document of the built-in plugins' routes, and each operation's declaration by (path, method)."""
     app = Litestar(
-        route_handlers=routers(subject.registry), openapi_config=openapi_config(), logging_config=None, debug=False
+        route_handlers=routers(subject.registry),
+        openapi_config=openapi_config(),
+        plugins=[DescribedStructs()],
+        logging_config=None,
+        debug=False,
     )
     declared = {key: route for key, (route, _) in declared_routes(app).items()}
-    return msgspec.json.decode(openapi_document(app)), declared
+    return msgspec.json.decode(openapi_document(app, subject.registry)), declared
 
 
 def http_page(subject: Subject) -> str:

@@ -19,6 +19,7 @@ from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import ROOT_CONTROLLERS
 from pegboard.web.problems import PROBLEM_JSON, encode_problem, to_domain_error
 from pegboard.web.requests import JsonRequest
+from pegboard.web.schemas import DescribedStructs
 
 __all__ = ("API", "build", "declared_routes", "routers")
 
@@ -34,6 +35,7 @@ def build(runtime: Runtime, registry: Registry, addresses: Addresses) -> Litesta
         request_class=JsonRequest,
         request_max_body_size=runtime.config.http.max_body,
         openapi_config=openapi_config(),
+        plugins=[DescribedStructs()],
         logging_config=None,
         debug=False,
     )

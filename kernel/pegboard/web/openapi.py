@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Set
+from http import HTTPStatus
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -19,6 +21,8 @@ PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BEARER = "bearer"
 SCHEMAS = "#/components/schemas/"
 _GENERIC = re.compile(r"^(?P<outer>[A-Z]\w*?)_(?P<inner>[\w.]+)_$")
+_SENTENCE = re.compile(r"^(.+?)[.?!](?=\s|$)", re.DOTALL)
+_CLAUSE = re.compile(r":\s")
 _DOUBLED = re.compile(r"^pegboard_(?P<plugin>[a-z0-9_]+)_[a-z]+_(?P<name>[A-Z]\w*)$")
 
 
@@ -52,25 +56,79 @@ def _problem_response(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/problem+json": {"schema": PROBLEM}}}
 
 
-def complete_document(document: dict[str, Any], routes: dict[tuple[str, str], Route]) -> dict[str, Any]:
+def complete_document(
+    document: dict[str, Any], routes: dict[tuple[str, str], Route], anonymous: Set[str]
+) -> dict[str, Any]:
     """Add to each operation what the kernel does around its handler: authentication, limits, idempotency, problems.
 
-    `routes` holds each operation's declaration by (path, lower-case method).
+    `routes` holds each operation's declaration by (path, lower-case method), `anonymous` the permissions of who is not
+    logged in.
     """
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.setdefault("FieldError", _FIELD_ERROR)
     schemas["Problem"] = _PROBLEM
-    _rename_schemas(document)
-    for path, item in document.get("paths", {}).items():
-        for method, operation in item.items():
-            route = routes.get((path, method))
-            if route is None or not isinstance(operation, dict):
-                continue
-            _complete(path, operation, route)
+    schemas = _rename_schemas(document)
+    operations = [
+        (path, operation, route)
+        for path, item in document.get("paths", {}).items()
+        for method, operation in item.items()
+        if isinstance(operation, dict) and (route := routes.get((path, method))) is not None
+    ]
+    versioned = {_shown(operation) for _, operation, _ in operations if _takes(operation, "If-Match")} - {""}
+    for path, operation, route in operations:
+        _describe(operation, schemas)
+        _add_headers(operation, route, tagged=_shown(operation) in versioned)
+        _complete(path, operation, route, anonymous)
     return document
 
 
-def _rename_schemas(document: dict[str, Any]) -> None:
+def _shown(operation: dict[str, Any]) -> str:
+    """The reference to the schema that the operation answers with when all is well; empty where there is none."""
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            for content in response.get("content", {}).values():
+                return content.get("schema", {}).get("$ref", "")
+    return ""
+
+
+def _takes(operation: dict[str, Any], parameter: str) -> bool:
+    return any(one["name"] == parameter for one in operation.get("parameters", ()))
+
+
+def _describe(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Say in the docstrings' words what Litestar says in phrases of the status codes and names of the handlers."""
+    said = operation.get("description", "")
+    operation["summary"] = _CLAUSE.split(_first_sentence(said))[0] or operation["operationId"]
+    shown = schemas.get(_shown(operation).removeprefix(SCHEMAS), {})
+    meaning = _first_sentence(said if "items" in shown.get("properties", {}) else shown.get("description") or said)
+    for status, response in operation["responses"].items():
+        if status == "204":
+            response["description"] = "Done; there is nothing to show."
+        elif status.startswith("2") and response["description"] in (HTTPStatus(int(status)).description, _STREAM):
+            response["description"] = f"{meaning}."
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and "description" not in parameter and parameter["name"].endswith("_id"):
+            parameter["description"] = f"The {parameter['name'].removesuffix('_id').replace('_', ' ')}'s id."
+
+
+def _first_sentence(text: str) -> str:
+    """Without its full stop, in one line."""
+    found = _SENTENCE.match(text)
+    return " ".join((found[1] if found else text).split())
+
+
+def _add_headers(operation: dict[str, Any], route: Route, *, tagged: bool) -> None:
+    """`tagged`: what is shown has a version, which edits are based on."""
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            headers = response.setdefault("headers", {})
+            if tagged:
+                headers["ETag"] = _ETAG
+            if route.idempotency != "none":
+                headers["Idempotent-Replayed"] = _REPLAYED
+
+
+def _rename_schemas(document: dict[str, Any]) -> dict[str, Any]:
     """Give schemas names that a generated client can show: `Page_pegboard_shop.schemas.Thing_` becomes `ThingPage`, and
     where two plugins have a schema of one name, `pegboard_shop_schemas_Thing` becomes `ShopThing`.
     """
@@ -78,8 +136,9 @@ def _rename_schemas(document: dict[str, Any]) -> None:
     names = {old: _readable(old) for old in schemas}
     taken = Counter(names.values())
     names = {old: new if taken[new] == 1 else old for old, new in names.items()}
-    document["components"]["schemas"] = {names[old]: schema for old, schema in schemas.items()}
+    document["components"]["schemas"] = renamed = {names[old]: schema for old, schema in schemas.items()}
     _rename_references(document, {f"{SCHEMAS}{old}": f"{SCHEMAS}{new}" for old, new in names.items() if old != new})
+    return renamed
 
 
 def _readable(name: str) -> str:
@@ -101,7 +160,7 @@ def _rename_references(node: Any, names: dict[str, str]) -> None:
             _rename_references(value, names)
 
 
-def _complete(path: str, operation: dict[str, Any], route: Route) -> None:
+def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set[str]) -> None:
     responses: dict[str, Any] = operation["responses"]
 
     def add(status: int, meaning: str) -> None:
@@ -115,9 +174,10 @@ def _complete(path: str, operation: dict[str, Any], route: Route) -> None:
 
     add(400, "the request can't be read, or a field is not valid")
     if route.permission is not None:
-        add(401, "nobody is logged in, or the token is not valid")
+        needless = route.permission in anonymous
+        add(401, "the token is not valid" if needless else "nobody is logged in, or the token is not valid")
         add(403, f"needs the permission {route.permission}")
-        operation["security"] = [{BEARER: []}]
+        operation["security"] = [{}, {BEARER: []}] if needless else [{BEARER: []}]
         operation["x-permission"] = route.permission
     if "{" in path:
         add(404, "there is nothing at this path")
@@ -129,6 +189,8 @@ def _complete(path: str, operation: dict[str, Any], route: Route) -> None:
     add(429, "too many requests, wait for Retry-After seconds")
     add(431, "the headers are too large")
     add(503, "something needed is down, try again after Retry-After seconds")
+    for status in ("429", "503") if route.idempotency == "none" else ("409", "429", "503"):
+        responses[status]["headers"] = {"Retry-After": _RETRY_AFTER}
     responses["default"] = _problem_response("Problem")
     if route.idempotency != "none":
         operation.setdefault("parameters", []).append(
@@ -142,6 +204,21 @@ def _complete(path: str, operation: dict[str, Any], route: Route) -> None:
         )
 
 
+_STREAM = "Stream Response"
+"""What Litestar says of a stream."""
+
+_ETAG = {
+    "description": "The version that is shown: send it as If-Match with an edit.",
+    "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+}
+_REPLAYED = {
+    "description": "`true` where this is the first answer to the Idempotency-Key again.",
+    "schema": {"type": "string", "const": "true"},
+}
+_RETRY_AFTER = {
+    "description": "Seconds to wait before the next try.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 _FIELD_ERROR = {
     "type": "object",
     "title": "FieldError",

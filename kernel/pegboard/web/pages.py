@@ -7,15 +7,16 @@ import html
 import importlib.util
 import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from pegboard_sdk.errors import NotFound
-from pegboard_sdk.http import Controller, Request, Response, get
+from pegboard_sdk.http import Controller, PathParameter, Request, Response, get
 from pegboard_sdk.pagination import Page
 
 from pegboard import __version__
 from pegboard.identity.controllers import JwksController
+from pegboard.plugins.registry import Registry
 from pegboard.telemetry.metrics import CONTENT_TYPE
 from pegboard.web.health import Health, PluginHealth, check_plugins, check_ready
 from pegboard.web.openapi import complete_document
@@ -51,6 +52,7 @@ _DOCS_START = """window.addEventListener("load", () => {
   SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, tryItOutEnabled: true });
 });
 """
+AssetName = Annotated[str, PathParameter(description="The file's name.")]
 _ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 
@@ -150,11 +152,11 @@ class DocumentController(Controller):
     path = "/openapi.json"
 
     @get(public=True)
-    async def read_openapi_document(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    async def read_openapi_document(self, uow: Work, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """The contract of this installation, OpenAPI 3.1."""
         state = request.app.state
         if "document" not in state:
-            state["document"] = await asyncio.to_thread(openapi_document, request.app)
+            state["document"] = await asyncio.to_thread(openapi_document, request.app, uow.registry)
         return Response(state["document"], headers={"Cache-Control": "no-cache"}, media_type="application/json")  # type: ignore[return-value]  # encoded already
 
 
@@ -168,12 +170,13 @@ def _is_local(request: Request[Any, Any, Any]) -> bool:
         return False
 
 
-def openapi_document(app: Any) -> bytes:
+def openapi_document(app: Any, registry: Registry) -> bytes:
     """Render the document of an application. It takes about as long as building the application does."""
     from pegboard.web.app import declared_routes  # app imports these pages
 
     routes = {key: route for key, (route, _) in declared_routes(app).items()}
-    return msgspec.json.encode(complete_document(app.openapi_schema.to_schema(), routes))
+    anonymous = registry.role_permissions.get("anonymous", frozenset())
+    return msgspec.json.encode(complete_document(app.openapi_schema.to_schema(), routes, anonymous))
 
 
 class DocsController(Controller):
@@ -187,7 +190,7 @@ class DocsController(Controller):
         return Response(_DOCS_PAGE, media_type="text/html", headers={"Content-Security-Policy": _DOCS_CSP})
 
     @get("/assets/{name:str}", public=True, errors=(NotFound,))
-    async def read_docs_asset(self, name: str) -> Response[bytes]:
+    async def read_docs_asset(self, name: AssetName) -> Response[bytes]:
         """A file of the documentation page."""
         if name == "start.js":
             return Response(_DOCS_START.encode(), media_type="text/javascript", headers=_cached())

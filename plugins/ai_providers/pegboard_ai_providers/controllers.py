@@ -61,8 +61,9 @@ class CompletionController(Controller):
         errors=ERRORS,
     )
     async def stream_completion(self, data: CompletionCreate, uow: SteppedUnitOfWork) -> Stream:
-        """The same, as server-sent events: `piece` events as the answer comes, then one `done` with the tokens. A
-        stream that can't go on ends with `error`, and a problem, or with `closing` instead: what came is counted.
+        """Have a model go on with a conversation, as server-sent events: `piece` events as the answer comes, then one
+        `done` with the tokens. A stream that can't go on ends with `error`, and a problem, or with `closing` instead:
+        what came is counted.
         """
         pieces = await CompletionService(uow).stream(data)
         return Stream(_events(pieces), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pegboard_sdk import UnitOfWork
-from pegboard_sdk.http import Controller, FromPath, FromQuery, QueryParameter, delete, get, post, put
+from pegboard_sdk.http import Controller, FromPath, PathParameter, QueryParameter, delete, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 from pegboard_sdk.services import AuditEntryView, AuditLog, AuditOutcome
 
@@ -31,6 +31,7 @@ from pegboard_governance.service import ConsentService, PurposeService
 
 __all__ = ("AuditController", "ConsentController", "PurposeController", "SubjectController")
 
+PurposeSlug = Annotated[str, PathParameter(description="The purpose's slug.")]
 PurposeFilter = Annotated[
     str | None, QueryParameter(name="purpose", max_length=64, description="Only changes of this purpose.")
 ]
@@ -52,17 +53,19 @@ class PurposeController(Controller):
         return await PurposeService(uow).create(data)
 
     @get("/{slug:str}", permission=PURPOSE_READ, errors=(PurposeNotFound,))
-    async def read_purpose(self, slug: str, uow: UnitOfWork) -> Purpose:
+    async def read_purpose(self, slug: PurposeSlug, uow: UnitOfWork) -> Purpose:
         """A purpose with the notice in force."""
         return await PurposeService(uow).get(slug)
 
     @get("/{slug:str}/notices", permission=PURPOSE_READ, errors=(PurposeNotFound,))
-    async def list_notices(self, slug: str, uow: UnitOfWork, limit: Limit = 20, cursor: Cursor = None) -> Page[Notice]:
+    async def list_notices(
+        self, slug: PurposeSlug, uow: UnitOfWork, limit: Limit = 20, cursor: Cursor = None
+    ) -> Page[Notice]:
         """All versions of a purpose's notice, newest first."""
         return await PurposeService(uow).notices(slug, limit, cursor)
 
     @post("/{slug:str}/notices", permission=PURPOSE_MANAGE, errors=(PurposeNotFound,))
-    async def publish_notice(self, slug: str, data: NoticeCreate, uow: UnitOfWork) -> Purpose:
+    async def publish_notice(self, slug: PurposeSlug, data: NoticeCreate, uow: UnitOfWork) -> Purpose:
         """Publish a new version of the notice. Consents to earlier versions stay on record and no longer count."""
         return await PurposeService(uow).publish_notice(slug, data)
 
@@ -85,12 +88,12 @@ class ConsentController(Controller):
         return await ConsentService(uow).history(uow.principal.account, purpose, limit, cursor)
 
     @put("/{slug:str}", permission=CONSENT_CHANGE, errors=(PurposeNotFound, NoticeNotCurrent))
-    async def give_consent(self, slug: str, data: ConsentCreate, uow: UnitOfWork) -> Consent:
+    async def give_consent(self, slug: PurposeSlug, data: ConsentCreate, uow: UnitOfWork) -> Consent:
         """Consent to a purpose, naming the version of the notice that was shown."""
         return await ConsentService(uow).give(uow.principal.account, slug, data.notice_version)
 
     @delete("/{slug:str}", permission=CONSENT_CHANGE, errors=(PurposeNotFound,))
-    async def withdraw_consent(self, slug: str, uow: UnitOfWork) -> None:
+    async def withdraw_consent(self, slug: PurposeSlug, uow: UnitOfWork) -> None:
         """Withdraw a consent."""
         await ConsentService(uow).withdraw(uow.principal.account, slug)
 
@@ -131,9 +134,15 @@ class AuditController(Controller):
         action: Annotated[
             str | None, QueryParameter(name="action", max_length=200, description="The permission that was used.")
         ] = None,
-        object_type: Annotated[str | None, QueryParameter(name="object_type", max_length=100)] = None,
-        object_id: Annotated[str | None, QueryParameter(name="object_id", max_length=200)] = None,
-        outcome: FromQuery[AuditOutcome | None] = None,
+        object_type: Annotated[
+            str | None, QueryParameter(name="object_type", max_length=100, description="The kind of what was changed.")
+        ] = None,
+        object_id: Annotated[
+            str | None, QueryParameter(name="object_id", max_length=200, description="The id of what was changed.")
+        ] = None,
+        outcome: Annotated[
+            AuditOutcome | None, QueryParameter(name="outcome", description="Whether it was allowed.")
+        ] = None,
         since: Annotated[
             datetime | None, QueryParameter(name="since", description="From this time on, with a zone.")
         ] = None,

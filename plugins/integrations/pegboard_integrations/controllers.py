@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar.params import RawBody
 from pegboard_sdk import UnitOfWork
-from pegboard_sdk.http import Controller, QueryParameter, Request, get, post
+from pegboard_sdk.http import Controller, PathParameter, QueryParameter, Request, get, post
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
 from pegboard_integrations.errors import (
@@ -21,6 +21,8 @@ from pegboard_integrations.schemas import Connector, Delivery, DeliveryDetail, R
 from pegboard_integrations.service import InboxService
 
 __all__ = ("DeliveryController", "WebhookController")
+
+Provider = Annotated[str, PathParameter(description="The connector's name.")]
 
 MAX_WEBHOOK = 25 * 1024 * 1024
 """GitHub's own limit for a payload, in bytes."""
@@ -40,7 +42,7 @@ class WebhookController(Controller):
         errors=(ConnectorNotFound, ConnectorNotSetUp, DeliveryIdReused, DeliveryUnreadable, SignatureInvalid),
     )
     async def receive_webhook(
-        self, provider: str, body: RawBody, request: Request[Any, Any, Any], uow: UnitOfWork
+        self, provider: Provider, body: RawBody, request: Request[Any, Any, Any], uow: UnitOfWork
     ) -> Receipt:
         """Take a webhook in. The same delivery again is answered `duplicate` and does nothing."""
         return await InboxService(uow).receive(provider, request.headers, body)
