@@ -212,7 +212,7 @@ def test_a_broken_configuration_is_refused_with_file_and_line(folder: Path) -> N
 def test_a_database_that_is_not_there_is_refused_and_what_was_started_is_stopped(folder: Path) -> None:
     up = Up(write_config(folder), env={"PEGBOARD_DATABASE__URL": "postgresql://owner@127.0.0.1:1/pegboard"})
     assert up.process.wait(60) == 2
-    assert "the database can't be used" in up.log.read_text().splitlines()[-1]
+    assert "PostgreSQL does not answer at 127.0.0.1:1: start it" in up.log.read_text().splitlines()[-1]
     assert left_of(process for process in psutil.process_iter() if str(folder) in " ".join(_cmdline(process))) == []
 
 

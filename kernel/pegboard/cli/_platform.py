@@ -13,13 +13,15 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError, NotFound
 
 from pegboard.cli import CommandError, CommandLine
+from pegboard.config.model import Config
+from pegboard.database.reach import explain
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.runtime import Runtime
 from pegboard.supervisor.runfile import attach
 from pegboard.telemetry.logging import configure_logging
 from pegboard.vault.errors import VaultError
 
-__all__ = ("json_option", "open_runtime", "operator_of", "run", "tenant_option")
+__all__ = ("attached", "json_option", "open_runtime", "operator_of", "run", "tenant_option")
 
 T = TypeVar("T")
 
@@ -44,7 +46,23 @@ def run(work: Coroutine[Any, Any, T], *, runner: Callable[[Coroutine[Any, Any, T
     except asyncpg.UndefinedTableError as error:
         raise CommandError("the database isn't up to date: run `pegboard migrate` first") from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CommandError(f"the database can't be used: {error or type(error).__name__}") from error
+        raise CommandError(explain(error)) from error
+
+
+def attached(cli: CommandLine) -> Config:
+    """The configuration, filled in from the platform that runs; the log is kept to what commands don't say themselves.
+
+    Raises:
+        ConfigError: the configuration has a mistake.
+        CommandError: it names no database, and no platform runs.
+    """
+    config = attach(cli.config())
+    if not config.database.url:
+        raise CommandError(
+            f"no platform runs on {config.var}, and database.url is not set: start it with `pegboard up`"
+        )
+    configure_logging(msgspec.structs.replace(config.log, level="error"))
+    return config
 
 
 @asynccontextmanager
@@ -53,12 +71,9 @@ async def open_runtime(cli: CommandLine, *, plugins: bool = False) -> AsyncItera
 
     Raises:
         ConfigError: the configuration has a mistake.
-        ValueError: it names no database, and no platform runs.
+        CommandError: it names no database, and no platform runs.
     """
-    config = attach(cli.config())
-    if not config.database.url:
-        raise ValueError(f"no platform runs on {config.var}, and database.url is not set: start it with `pegboard up`")
-    configure_logging(msgspec.structs.replace(config.log, level="error"))
+    config = attached(cli)
     runtime = await Runtime.open(config, pool_size=2)
     try:
         if plugins:

@@ -10,20 +10,19 @@ import msgspec
 from pegboard_sdk.database import PiccoloApp
 
 from pegboard.cli import CommandError, CommandLine
+from pegboard.cli._platform import attached, json_option
 from pegboard.config.model import Config
 from pegboard.database.migrate import MigrationReport, MigrationState, migration_states
 from pegboard.database.migrations import MigrationError
 from pegboard.database.prepare import prepare
+from pegboard.database.reach import explain, reaching
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.database.urls import DatabaseUrls
-from pegboard.supervisor.runfile import attach
-from pegboard.telemetry.logging import configure_logging
 
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
 
 T = TypeVar("T")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 
 
 @click.group("migrate", invoke_without_command=True)
@@ -45,7 +44,7 @@ def command(ctx: click.Context, plan: bool, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    config = _config(ctx.obj)
+    config = attached(ctx.obj)
     registry = _registry(config)
     apps = _apps(registry)
     if plan:
@@ -75,7 +74,7 @@ def status(cli: CommandLine, as_json: bool) -> None:
     Example:
       pegboard migrate status --json
     """
-    config = _config(cli)
+    config = attached(cli)
     _show_states(_run(migration_states(_url(config), _apps(_registry(config)))), as_json, "no migrations")
 
 
@@ -90,7 +89,7 @@ def check(cli: CommandLine, as_json: bool) -> None:
     Example:
       pegboard migrate check
     """
-    config = _config(cli)
+    config = attached(cli)
     problems = _run(_problems(_url(config), _apps(_registry(config))))
     if as_json:
         click.echo(msgspec.json.encode({"ok": not problems, "problems": problems}))
@@ -108,18 +107,12 @@ async def _problems(url: str, apps: Sequence[PiccoloApp]) -> list[str]:
     from pegboard.database.tables import kernel_app
     from pegboard.database.tenancy import tenancy_problems
 
-    connection = await asyncpg.connect(url, server_settings={"application_name": "pegboard:check"})
+    with reaching(url):
+        connection = await asyncpg.connect(url, server_settings={"application_name": "pegboard:check"})
     try:
         return [*await find_drift(connection, (kernel_app(), *apps)), *await tenancy_problems(connection)]
     finally:
         await connection.close()
-
-
-def _config(cli: CommandLine) -> Config:
-    """The configuration, with the log kept to what the command itself doesn't say."""
-    config = attach(cli.config())
-    configure_logging(msgspec.structs.replace(config.log, level="error"))
-    return config
 
 
 def _registry(config: Config) -> "Registry":
@@ -156,7 +149,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except (DatabaseSetupError, MigrationError, ValueError) as error:
         raise CommandError(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CommandError(f"the database can't be used: {error or type(error).__name__}") from error
+        raise CommandError(explain(error)) from error
 
 
 def _show(report: MigrationReport) -> None:

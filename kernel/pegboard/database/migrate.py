@@ -17,6 +17,7 @@ import structlog
 from pegboard_sdk.database import MIGRATION_CONNECTION
 
 from pegboard.database.migrations import KERNEL, App, Migration, MigrationError, in_order, load_migrations
+from pegboard.database.reach import reaching
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.database.urls import OWNER
 
@@ -140,7 +141,8 @@ async def migration_states(url: str, apps: Sequence[App]) -> list[MigrationState
     Raises:
         DatabaseSetupError: the connection can't act as the owner.
     """
-    connection = await asyncpg.connect(url, server_settings={"application_name": "pegboard:migrate"})
+    with reaching(url):
+        connection = await asyncpg.connect(url, server_settings={"application_name": "pegboard:migrate"})
     try:
         if await connection.fetchval("SELECT to_regclass('public.migration') IS NOT NULL"):
             await _become_owner(connection)

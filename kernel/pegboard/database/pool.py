@@ -16,6 +16,7 @@ import structlog
 from pegboard_sdk.errors import DomainError, Unavailable
 
 from pegboard.config.model import Config
+from pegboard.database.reach import reaching
 from pegboard.database.urls import DatabaseUrls
 
 __all__ = ("DATABASE_ERRORS", "TRANSACTION_ERRORS", "Connection", "Database", "Isolation", "TransactionFailed")
@@ -100,15 +101,16 @@ class Database:
 
     @staticmethod
     async def _pool(url: str, *, size: int, settings: dict[str, str]) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
-            url,
-            min_size=min(2, size),
-            max_size=size,
-            max_inactive_connection_lifetime=0,
-            connection_class=Connection,
-            server_settings=settings,
-            command_timeout=None,
-        )
+        with reaching(url):
+            return await asyncpg.create_pool(
+                url,
+                min_size=min(2, size),
+                max_size=size,
+                max_inactive_connection_lifetime=0,
+                connection_class=Connection,
+                server_settings=settings,
+                command_timeout=None,
+            )
 
     async def close(self) -> None:
         """Close both pools; connections still in use get five seconds."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from pegboard.database.reach import reaching
 from pegboard.database.urls import APP, OWNER, SYSTEM, derive_password
 
 __all__ = ("MINIMUM_VERSION", "DatabaseSetupError", "bootstrap", "check_roles", "scram_verifier")
@@ -54,7 +55,8 @@ async def bootstrap(admin_url: str, master_key: bytes, *, derived: Collection[st
         DatabaseSetupError: the server is too old, or the connection may not do what is missing.
         OSError, asyncpg.PostgresError: the server can't be reached or refuses us.
     """
-    connection = await asyncpg.connect(admin_url, server_settings={"application_name": "pegboard:bootstrap"})
+    with reaching(admin_url):
+        connection = await asyncpg.connect(admin_url, server_settings={"application_name": "pegboard:bootstrap"})
     try:
         version = connection.get_server_version().major
         if version < MINIMUM_VERSION:

@@ -3,6 +3,7 @@
 import asyncpg
 
 from pegboard.config.model import Config
+from pegboard.database.reach import reaching
 from pegboard.database.urls import DatabaseUrls
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
 
@@ -22,7 +23,9 @@ async def effective_config(config: Config) -> Config:
         ValueError: no database is configured.
         OSError, asyncpg.PostgresError: it can't be reached or refuses us.
     """
-    connection = await asyncpg.connect(DatabaseUrls.from_config(config).owner, timeout=10)
+    url = DatabaseUrls.from_config(config).owner
+    with reaching(url):
+        connection = await asyncpg.connect(url, timeout=10)
     try:
         exists = await connection.fetchval("SELECT to_regclass('kernel_plugin_revisions') IS NOT NULL")
         rows = await connection.fetch(_WANTED) if exists else []

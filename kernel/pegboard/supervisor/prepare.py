@@ -17,6 +17,7 @@ from pegboard.config.model import Config
 from pegboard.database.migrations import MigrationError
 from pegboard.database.pool import Database
 from pegboard.database.prepare import prepare
+from pegboard.database.reach import explain
 from pegboard.database.roles import DatabaseSetupError, check_roles
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
 from pegboard.plugins.effective import effective_config
@@ -79,7 +80,7 @@ def main() -> None:
     except (BootstrapError, ConfigError, DatabaseSetupError, MigrationError, ValueError) as error:
         outcome = Outcome(error=str(error))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        outcome = Outcome(error=f"the database can't be used: {error or type(error).__name__}")
+        outcome = Outcome(error=explain(error))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))
     sys.stdout.flush()
     sys.exit(2 if outcome.error else 0)

@@ -90,8 +90,9 @@ def test_check_compares_the_database_with_what_is_declared(empty_url: str, pegbo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda url: "", "database.url is not set"),
-        (lambda url: "postgresql://nobody@127.0.0.1:1/x", "the database can't be used"),
+        (lambda url: "", "database.url is not set: start it with `pegboard up`"),
+        (lambda url: "postgresql://nobody:pw@127.0.0.1:1/x", "PostgreSQL does not answer at 127.0.0.1:1: start it, or"),
+        (lambda url: "postgresql:///x?host=/nowhere", "PostgreSQL does not answer at /nowhere: start it, or"),
         (lambda url: derive_url(url, APP, b"another key"), "password authentication failed"),
         (lambda url: derive_url(url, APP, MASTER_KEY), "may not set the database up"),
     ],
