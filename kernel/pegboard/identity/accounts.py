@@ -223,7 +223,8 @@ class AccountService:
             if role not in known
         ]
         if errors:
-            raise InvalidInput("A role is unknown. There are: " + ", ".join(sorted(known)) + ".", errors=errors)
+            detail = " ".join((*(error.detail for error in errors), f"There are: {', '.join(sorted(known))}."))
+            raise InvalidInput(detail, errors=errors)
         return frozenset(roles) | {MEMBER}
 
     @staticmethod
