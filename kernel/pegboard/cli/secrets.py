@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from uuid import UUID
 
 import click
@@ -14,6 +15,7 @@ from pegboard_sdk.settings import Secret
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.plugins.discovery import discover
 from pegboard.vault.store import SecretStore, SecretView
 
 __all__ = ("command",)
@@ -29,7 +31,7 @@ def command() -> None:
 
     \b
     Example:
-      pegboard secrets set integrations.github < key.txt
+      pegboard secrets set integrations.github_webhook_secret < key.txt
     """
 
 
@@ -45,10 +47,12 @@ def set_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool) -
 
     \b
     Example:
-      pegboard secrets set ai_providers.openai_key
+      pegboard secrets set ai_providers.openai_api_key
     """
     secret = _read_secret(name)
     new = run(_set(cli, name, secret, tenant))
+    if warning := _unread(name):
+        click.echo(f"pegboard: {warning}", err=True)
     _say({"name": name, "new": new}, f"{name}: {'set' if new else 'replaced'}", as_json)
 
 
@@ -83,7 +87,7 @@ def remove_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool
 
     \b
     Example:
-      pegboard secrets remove integrations.github
+      pegboard secrets remove integrations.github_webhook_secret
     """
     if not run(_remove(cli, name, tenant)):
         raise CommandError(f"there is no secret {name}: see `pegboard secrets list`")
@@ -113,6 +117,16 @@ async def _list(cli: CommandLine, tenant: str | None) -> list[SecretView]:
 async def _remove(cli: CommandLine, name: str, tenant: str | None) -> bool:
     async with _store(cli, tenant) as (store, owner):
         return await store.remove(name, tenant_id=owner)
+
+
+def _unread(name: str) -> str | None:
+    """Why nothing will read this secret, from the manifests of all installed plugins; None where something does."""
+    read = {secret for found in discover().candidates.values() for secret in found.manifest.capabilities.secrets}
+    if name in read:
+        return None
+    near = get_close_matches(name, sorted(read), n=1)
+    hint = f": did you mean {near[0]}?" if near else f" (they read {', '.join(sorted(read)) or 'none'})"
+    return f"no installed plugin reads a secret {name}{hint}"
 
 
 def _read_secret(name: str) -> Secret:

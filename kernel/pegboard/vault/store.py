@@ -50,7 +50,7 @@ class SecretStore:
             ValueError: not such a name.
         """
         if not SECRET_NAME.fullmatch(name):
-            raise ValueError(f"not a secret's name: {name!r}; it is <plugin>.<snake_case>, such as integrations.github")
+            raise ValueError(f"not a secret's name: {name!r}; it is <plugin>.<snake_case>, such as payments.api_key")
         envelope = self._vault.encrypt(secret.reveal().encode(), associated_data=secret_row(tenant_id, name))
         new = await self._connection.fetchval(
             """

@@ -3,13 +3,15 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click.testing
 import pytest
 import structlog
-from pegboard.cli import main
+from pegboard.cli import main, secrets
+from pegboard.plugins.discovery import discover
 
 from tests.support.servers import MASTER_KEY, TEMPLATE, create_database, make_config
 
@@ -93,7 +95,7 @@ def test_a_generated_password_is_printed_once(pegboard: Pegboard) -> None:
         (
             ("accounts", "create", "x@example.com", "--name", "X", "--role", "king"),
             "correct horse\n",
-            "role is unknown",
+            "There is no role king. There are: administrator, member, operator",
         ),
         (("accounts", "grant", "nobody@example.com", "administrator"), "", "no such account"),
         (("accounts", "list", "--tenant", "nowhere"), "", "no tenant nowhere"),
@@ -126,6 +128,26 @@ def test_secrets_are_set_listed_and_removed(pegboard: Pegboard) -> None:
     ]  # fmt: skip
     assert 'secret"' not in listed + audit.replace('"secret"', "")
     assert "very secret" not in listed + audit
+
+
+def test_a_secret_that_nothing_reads_is_set_with_a_warning(pegboard: Pegboard) -> None:
+    near = pegboard("secrets", "set", "integrations.github_secret", stdin="x")
+    read = pegboard("secrets", "set", "integrations.github_webhook_secret", stdin="x")
+
+    assert near.stdout == "integrations.github_secret: set\n"
+    assert near.stderr == (
+        "pegboard: no installed plugin reads a secret integrations.github_secret: "
+        "did you mean integrations.github_webhook_secret?\n"
+    )
+    assert read.stderr == ""
+
+
+def test_every_secret_that_help_names_is_read_by_a_plugin() -> None:
+    read = {name for found in discover().candidates.values() for name in found.manifest.capabilities.secrets}
+    named = re.findall(r"pegboard secrets (?:set|remove) ([a-z_.]+)", Path(secrets.__file__).read_text())
+
+    assert len(named) == 3
+    assert set(named) <= read
 
 
 def test_the_audit_trail_is_filtered(pegboard: Pegboard) -> None:
