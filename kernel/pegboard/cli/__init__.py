@@ -70,7 +70,7 @@ class _LazyGroup(click.Group):
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    help="The configuration's file. Default: $PEGBOARD_CONFIG, else ./plugins.toml.",
+    help="The configuration's file. Default: $PEGBOARD_CONFIG, else ./plugins.toml, else the checkout's.",
 )
 @click.pass_context
 def main(ctx: click.Context, path: Path | None) -> None:

@@ -34,6 +34,12 @@ def test_version(folder: Path):
     assert (done.returncode, done.stdout) == (0, "pegboard 0.1.0\n")
 
 
+def test_help_says_where_the_configuration_is(folder: Path):
+    shown = " ".join(pegboard("--help", cwd=folder).stdout.split())
+
+    assert "$PEGBOARD_CONFIG, else ./plugins.toml, else the checkout's." in shown
+
+
 def test_check_says_ok(folder: Path):
     done = pegboard("config", "check", cwd=folder)
 
