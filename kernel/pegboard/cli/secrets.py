@@ -1,4 +1,4 @@
-"""`pegboard secrets`: set, list and remove secrets of the vault."""
+"""`pegboard secrets`: set, list, remove and re-seal secrets of the vault."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from pegboard_sdk.settings import Secret
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.identity.keys import reseal_signing_keys
 from pegboard.plugins.discovery import discover
 from pegboard.vault.store import SecretStore, SecretView
 
@@ -27,7 +28,7 @@ tenant_option = click.option(
 
 @click.group("secrets")
 def command() -> None:
-    """Set, list and remove secrets of the vault. A plugin's README names those that it reads.
+    """Set, list, remove and re-seal secrets of the vault. A plugin's README names those that it reads.
 
     \b
     Example:
@@ -94,6 +95,23 @@ def remove_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool
     _say({"name": name, "removed": True}, f"{name}: removed", as_json)
 
 
+@command.command("rotate")
+@json_option
+@click.pass_obj
+def rotate_secrets(cli: CommandLine, as_json: bool) -> None:
+    """Seal all secrets again under `secrets.master_key`, the signing keys of access tokens too.
+
+    First put the old key into `secrets.earlier_master_keys`, and restart what runs. People go on working meanwhile.
+    Take the old key away a day after this said 0: answers that are kept for repeated requests stay under it so long.
+
+    \b
+    Example:
+      pegboard secrets rotate
+    """
+    secrets, keys = run(_rotate(cli))
+    _say({"secrets": secrets, "signing_keys": keys}, f"sealed again: {secrets} secrets, {keys} signing keys", as_json)
+
+
 @asynccontextmanager
 async def _store(cli: CommandLine, tenant: str | None) -> AsyncIterator[tuple[SecretStore, UUID | None]]:
     """The vault's rows and whose they are. What concerns the platform is audited in the default tenant."""
@@ -127,6 +145,22 @@ def _unread(name: str) -> str | None:
     near = get_close_matches(name, sorted(read), n=1)
     hint = f": did you mean {near[0]}?" if near else f" (they read {', '.join(sorted(read)) or 'none'})"
     return f"no installed plugin reads a secret {name}{hint}"
+
+
+async def _rotate(cli: CommandLine) -> tuple[int, int]:
+    """Batch by batch, each in a transaction of its own: what is done stays done."""
+    async with open_runtime(cli) as runtime:
+        async with runtime.database.system_transaction() as connection:
+            keys = await reseal_signing_keys(connection, runtime.vault)
+        actor = Principal(kind="system", tenant_id=DEFAULT_TENANT)
+        secrets = 0
+        while True:
+            async with runtime.database.system_transaction() as connection:
+                store = SecretStore(connection, runtime.vault, actor=actor, request_id=new_id().hex)
+                done = await store.rotate()
+            secrets += done
+            if not done:
+                return secrets, keys
 
 
 def _read_secret(name: str) -> Secret:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pegboard_sdk.settings import Secret
 
@@ -44,9 +45,14 @@ def _master_key(key: Secret) -> None:
         read_master_key(key.reveal())
 
 
-CHECKS: Mapping[str, Mapping[str, Callable[[Secret], None]]] = {
+def _master_keys(keys: list[Secret]) -> None:
+    for key in keys:
+        read_master_key(key.reveal())
+
+
+CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "database": {"url": _database, "app_url": _database, "system_url": _database},
     "redis": {"url": _redis},
-    "secrets": {"master_key": _master_key},
+    "secrets": {"master_key": _master_key, "earlier_master_keys": _master_keys},
 }
 """By section and field; each raises ValueError with the reason. None of them shows the value: it is a secret."""

@@ -93,9 +93,13 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The vault. `master_key`: 32 bytes in base64 or hex; empty: one is made in the data folder."""
+    """The vault. `master_key`: 32 bytes in base64 or hex; empty: one is made in the data folder.
+
+    `earlier_master_keys` only open what was sealed under them, until `pegboard secrets rotate` has sealed it again.
+    """
 
     master_key: Secret = Secret("")
+    earlier_master_keys: list[Secret] = []
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ from pegboard_sdk.ids import new_id
 from pegboard.database.pool import Database
 from pegboard.vault.vault import Vault
 
-__all__ = ("JsonWebKey", "JsonWebKeySet", "KeyRing", "SigningKey")
+__all__ = ("JsonWebKey", "JsonWebKeySet", "KeyRing", "SigningKey", "reseal_signing_keys")
 
 _RELOAD_INTERVAL = 1.0
 """Seconds: a token may name any key it likes, so an unknown one asks the database at most this often."""
@@ -119,6 +119,28 @@ class KeyRing:
             raw = self._vault.decrypt(newest["private_key"], associated_data=_row(newest["kid"]))
             self._signing = SigningKey(newest["kid"], Ed25519PrivateKey.from_private_bytes(raw))
         self._public = {row["kid"]: Ed25519PublicKey.from_public_bytes(row["public_key"]) for row in rows}
+
+
+async def reseal_signing_keys(connection: Any, vault: Vault) -> int:
+    """Bring the signing keys under the current master key, over a *system* connection in a transaction; gives how many.
+
+    The keys stay the same, so tokens that they signed stay good.
+
+    Raises:
+        VaultError: one can't be opened.
+    """
+    rows = await connection.fetch(
+        "SELECT id, kid, private_key FROM kernel_signing_keys WHERE key_id <> $1 FOR UPDATE", vault.key_id
+    )
+    for row in rows:
+        sealed = vault.rotate(row["private_key"], associated_data=_row(row["kid"]))
+        await connection.execute(
+            "UPDATE kernel_signing_keys SET private_key = $2, key_id = $3 WHERE id = $1",
+            row["id"],
+            sealed,
+            vault.key_id,
+        )
+    return len(rows)
 
 
 def _row(kid: str) -> bytes:

@@ -13,7 +13,7 @@ class MasterKeyUnknown(VaultError):
     def __init__(self, key_id: str) -> None:
         super().__init__(
             f"This was sealed under the master key {key_id}, which is not configured: set secrets.master_key to the key"
-            " that this installation was started with."
+            " that this installation was started with, or put that into secrets.earlier_master_keys."
         )
         self.key_id = key_id
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from pegboard.config.checks import read_master_key
 from pegboard.config.model import Config
 from pegboard.database.urls import master_key_bytes
 from pegboard.vault.errors import EnvelopeDamaged, MasterKeyUnknown
@@ -58,12 +59,13 @@ class Vault:
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """The vault of `secrets.master_key`.
+        """The vault of `secrets.master_key` and, to open only, `secrets.earlier_master_keys`.
 
         Raises:
-            ValueError: the key is missing, or not 32 bytes in hex or base64.
+            ValueError: the key is missing, or one is not 32 bytes in hex or base64.
         """
-        return cls(master_key_bytes(config))
+        earlier = [read_master_key(key.reveal()) for key in config.secrets.earlier_master_keys]
+        return cls(master_key_bytes(config), earlier)
 
     @property
     def key_id(self) -> str:

@@ -11,6 +11,7 @@ import click.testing
 import pytest
 import structlog
 from pegboard.cli import main, secrets
+from pegboard.database.urls import DatabaseUrls
 from pegboard.plugins.discovery import discover
 
 from tests.support.servers import MASTER_KEY, TEMPLATE, create_database, make_config
@@ -148,6 +149,27 @@ def test_every_secret_that_help_names_is_read_by_a_plugin() -> None:
 
     assert len(named) == 3
     assert set(named) <= read
+
+
+def test_the_master_key_is_changed(
+    pegboard: Pegboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_database: str
+) -> None:
+    pegboard("secrets", "set", "hello.key", stdin="very secret")
+    urls = DatabaseUrls.from_config(make_config(tmp_path, own_database, "", plugins=()))
+    monkeypatch.setenv("PEGBOARD_DATABASE__APP_URL", urls.app)  # their passwords follow from the key unless given
+    monkeypatch.setenv("PEGBOARD_DATABASE__SYSTEM_URL", urls.system)
+    monkeypatch.setenv("PEGBOARD_SECRETS__MASTER_KEY", "5a" * 32)
+    refused = pegboard("secrets", "rotate", ok=False)
+    assert refused.exit_code == 2
+    assert "secrets.earlier_master_keys" in refused.stderr
+    monkeypatch.setenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS", os.environ[MASTER_KEY])
+    assert json.loads(pegboard("secrets", "rotate", "--json").stdout)["secrets"] >= 1
+    monkeypatch.delenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS")
+    assert json.loads(pegboard("secrets", "rotate", "--json").stdout) == {"secrets": 0, "signing_keys": 0}
+    monkeypatch.setenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS", "5a" * 32)
+    monkeypatch.setenv("PEGBOARD_SECRETS__MASTER_KEY", os.environ[MASTER_KEY])
+    pegboard("secrets", "rotate")
+    pegboard("secrets", "remove", "hello.key")
 
 
 def test_the_audit_trail_is_filtered(pegboard: Pegboard) -> None:
