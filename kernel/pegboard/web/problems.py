@@ -23,6 +23,7 @@ __all__ = ("PROBLEM_JSON", "OutcomeUnknown", "encode_problem", "to_domain_error"
 
 PROBLEM_JSON = "application/problem+json"
 _INDEX = re.compile(r"\[(\d+)\]")
+_IN_BODY = re.compile(r" - at `\$\.data(?P<place>[.\[].*)?`$", re.DOTALL)
 _FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 _PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _KEYS = "[...]"
@@ -60,14 +61,18 @@ def _made(status: int, code: str, detail: str, **kwargs: Any) -> DomainError:
     return kind(detail, **kwargs)
 
 
-def _pointer(entry: dict[str, Any]) -> str:
+def _pointer(entry: dict[str, Any], cause: BaseException | None) -> str:
     """A JSON pointer (RFC 6901) from what Litestar calls a place: `price.amount`, `tags[0]`, and `data` for the body
     itself. Of a field that is missing or unknown it knows only the object, and the message knows the name.
+
+    `cause` is msgspec's error. Where that is about the body, its place is taken: Litestar drops each `data.` from it,
+    also the end of `metadata.`.
     """
     key = str(entry.get("key") or "")
     if entry.get("source") != "body":
         return key
-    known, hidden, _ = ("" if key == "data" else key).partition(_KEYS)
+    exact = _IN_BODY.search(str(cause))
+    known, hidden, _ = ((exact["place"] or "") if exact else "" if key == "data" else key).partition(_KEYS)
     steps = [step for step in _INDEX.sub(r".\1", known).split(".") if step]
     if not hidden and (field := _FIELD.fullmatch(str(entry.get("message")))):
         steps.append(field["name"])
@@ -86,7 +91,7 @@ def _from_litestar(error: HTTPException) -> DomainError:
         return _internal()
     extra = error.extra if isinstance(error.extra, list) else []
     errors = [
-        FieldError(_pointer(entry), str(entry.get("message", "is not valid")))
+        FieldError(_pointer(entry, error.__cause__), str(entry.get("message", "is not valid")))
         for entry in extra
         if isinstance(entry, dict)
     ]
