@@ -10,6 +10,7 @@ from tests.benchmarks.figures import ratio_figure
 from tests.benchmarks.gigs import GIGS_PATH, prepare
 from tests.benchmarks.load import free_port, get, measure, running_server
 from tests.benchmarks.options import Options
+from tests.benchmarks.profile_read import profile
 
 NAME = "read_ratio"
 PEERS = "tests.benchmarks.peers"
@@ -61,6 +62,7 @@ def run(options: Options) -> Iterator[dict[str, Any]]:
     yield ratio_figure(
         "fastapi_to_bare", rates["fastapi"], rates["bare"], peer="FastAPI + SQLAlchemy over bare Litestar"
     )
+    yield profile(options.config(url), GIGS_PATH, token)
 
 
 def assert_same(*bodies: bytes) -> None:
