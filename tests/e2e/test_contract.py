@@ -18,6 +18,7 @@ from schemathesis.checks import CheckContext
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
@@ -103,7 +104,13 @@ def no_fault_of_ours(_context: CheckContext, response: Response, case: schemathe
     return None
 
 
-CHECKS = [no_fault_of_ours, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    no_fault_of_ours,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
