@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-__all__ = ("supervised",)
+__all__ = ("supervised", "worth_telling")
 
 PAUSE = 1.0
 """Seconds until work that failed begins again."""
@@ -22,6 +22,14 @@ def supervised(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyn
     long as the process lives.
     """
     return asyncio.create_task(_run(name, work), name=name)
+
+
+def worth_telling(failures: int) -> bool:
+    """Whether the failure that is the nth in a row gets a line: the first, second, fourth, eighth and so on.
+
+    An outage is known from its first lines; hours of the same one bury what else the log says.
+    """
+    return failures & (failures - 1) == 0
 
 
 async def _run(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

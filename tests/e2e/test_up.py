@@ -216,6 +216,12 @@ def test_a_database_that_is_not_there_is_refused_and_what_was_started_is_stopped
     assert left_of(process for process in psutil.process_iter() if str(folder) in " ".join(_cmdline(process))) == []
 
 
+def test_a_redis_that_is_not_there_is_told_before_ready(folder: Path) -> None:
+    with Up(write_config(folder), env={"PEGBOARD_REDIS__URL": "redis://127.0.0.1:1"}) as up:
+        assert "  ! Redis does not answer at 127.0.0.1:1: jobs wait until it does" in up.lines
+        assert up.end(signal.SIGINT) == 0
+
+
 def _cmdline(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()

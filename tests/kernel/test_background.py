@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from pegboard import background
-from pegboard.background import supervised
+from pegboard.background import supervised, worth_telling
 from structlog.testing import capture_logs
 
 
@@ -42,3 +42,7 @@ async def test_cancelling_ends_it() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_an_outage_is_told_ever_more_rarely() -> None:
+    assert [n for n in range(1, 100) if worth_telling(n)] == [1, 2, 4, 8, 16, 32, 64]

@@ -13,6 +13,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 from dramatiq.brokers.redis import RedisBroker
 
+from pegboard.background import worth_telling
 from pegboard.database.pool import DATABASE_ERRORS, Database
 from pegboard.jobs.broker import QUEUE, Token, messages
 from pegboard.jobs.catalog import Catalog, Catalogs
@@ -116,7 +117,8 @@ class Relay:
                     failures = 0
                 except (*DATABASE_ERRORS, redis.RedisError) as error:
                     failures += 1
-                    log.warning("relay.failed", error=repr(error), failures=failures)
+                    if worth_telling(failures):
+                        log.warning("relay.failed", error=repr(error), failures=failures)
                     await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
                     continue
                 with contextlib.suppress(TimeoutError):

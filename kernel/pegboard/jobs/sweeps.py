@@ -12,6 +12,7 @@ import redis
 import redis.asyncio
 import structlog
 
+from pegboard.background import worth_telling
 from pegboard.database.pool import DATABASE_ERRORS
 from pegboard.jobs.broker import NAMESPACE, QUEUE
 from pegboard.jobs.catalog import Catalogs
@@ -133,13 +134,17 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled, every poll interval."""
+        failures = 0
         try:
             while True:
                 try:
                     if await self._leadership.held():
                         await self.sweep()
+                    failures = 0
                 except (*DATABASE_ERRORS, redis.RedisError) as error:
-                    log.warning("sweep.failed", error=repr(error))
+                    failures += 1
+                    if worth_telling(failures):
+                        log.warning("sweep.failed", error=repr(error), failures=failures)
                 await asyncio.sleep(self._runtime.config.jobs.poll_interval)
         finally:
             await self._leadership.resign()

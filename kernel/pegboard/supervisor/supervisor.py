@@ -20,6 +20,7 @@ from pegboard.supervisor.outcome import Outcome
 from pegboard.supervisor.ports import Address
 from pegboard.supervisor.progress import Progress
 from pegboard.supervisor.readiness import StartGate
+from pegboard.supervisor.redis_probe import unanswered
 from pegboard.supervisor.runfile import RunFile, remove_runfile, write_runfile
 from pegboard.supervisor.servers import Servers
 from pegboard.supervisor.var import VarFolder
@@ -97,6 +98,8 @@ class Supervisor:
             workers = self._config.jobs.processes
             step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
         self._write_runfile()
+        if (place := await unanswered(self._servers.redis_url)) is not None:
+            self._progress.say(f"  ! Redis does not answer at {place}: jobs wait until it does")
         self._ready = True
         url = self._address.url
         self._progress.say(f"ready {url} · API docs {url}/docs · Ctrl-C stops")
