@@ -1,9 +1,11 @@
 """A plugin that Pegboard doesn't know: built, installed and enabled as its README says, used over HTTP, turned off."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -65,12 +67,18 @@ def up(folder: Path, python: Path) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="module")
-def operator(up: Up) -> Iterator[httpx.Client]:
-    """The first administrator, who runs the platform."""
+def administrator(up: Up) -> tuple[str, str]:
+    """The first administrator's address and password, as they were printed."""
     told = next(line for line in up.lines if "First administrator" in line)
     match = re.search(r"First administrator: (\S+) password (\S+) ", told)
     assert match
-    with logged_in(up, match[1], match[2]) as client:
+    return match[1], match[2]
+
+
+@pytest.fixture(scope="module")
+def operator(up: Up, administrator: tuple[str, str]) -> Iterator[httpx.Client]:
+    """The first administrator, who runs the platform."""
+    with logged_in(up, *administrator) as client:
         yield client
 
 
@@ -150,6 +158,26 @@ class Load:
                 self.broken.append(error)
             else:
                 counts[status] = counts.get(status, 0) + 1
+
+
+def test_the_tests_that_the_page_prints_pass(up: Up, administrator: tuple[str, str], folder: Path) -> None:
+    page = (ROOT / "docs" / "writing-a-plugin.md").read_text()
+    printed = re.search(r"in `tests/test_greetings.py`.*?```python\n(.*?)```\n", page, re.DOTALL)
+    assert printed
+    tests = folder / "test_greetings.py"
+    tests.write_text(printed[1])
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)],
+        env={**os.environ, "PEGBOARD_URL": up.url, "PEGBOARD_PASSWORD": administrator[1]},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert "2 passed" in done.stdout, done.stdout
 
 
 def test_what_runs_is_what_was_installed(up: Up, python: Path) -> None:

@@ -20,3 +20,10 @@ def test_each_file_is_printed_as_it_is() -> None:
     assert printed.keys() == files.keys()
     for path, text in files.items():
         assert printed[path] == text, f"{path} differs from what docs/writing-a-plugin.md prints"
+
+
+def test_nothing_needs_an_import_that_the_sdk_spares() -> None:
+    page = (ROOT / "docs" / "writing-a-plugin.md").read_text()
+
+    assert "from litestar" not in page
+    assert "(reference/hooks.md)" in page

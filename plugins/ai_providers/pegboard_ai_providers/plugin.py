@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from litestar import Controller
 from pegboard_sdk import Event, ExternalJob, Job, Permission, PluginContext, RoleGrant, Schedule, hookimpl
 from pegboard_sdk.ai import AIProvider
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.http import Controller
 
 from pegboard_ai_providers import controllers as http
 from pegboard_ai_providers import jobs as background

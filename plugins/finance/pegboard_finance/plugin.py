@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from litestar import Controller
 from pegboard_sdk import Event, ExternalJob, Permission, PluginContext, RoleGrant, Schedule, hookimpl
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.http import Controller
 from pegboard_sdk.payments import TenantPaymentProvider
 from pegboard_sdk.services import Escrow, Service
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from litestar import Controller
 from pegboard_sdk import Event, Permission, RoleGrant, hookimpl
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.http import Controller
 from pegboard_sdk.services import Consent, Service
 
 from pegboard_governance import controllers as http

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from litestar import Controller
 from pegboard_sdk import Event, ExternalJob, Job, Permission, RoleGrant, Schedule, hookimpl
 from pegboard_sdk.connectors import Connector
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.http import Controller
 
 from pegboard_integrations import controllers as http
 from pegboard_integrations import jobs as background

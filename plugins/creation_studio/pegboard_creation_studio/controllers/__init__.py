@@ -1,6 +1,6 @@
 """The plugin's routes."""
 
-from litestar import Controller
+from pegboard_sdk.http import Controller
 
 from pegboard_creation_studio.controllers.gigs import GigController
 from pegboard_creation_studio.controllers.orders import OrderController

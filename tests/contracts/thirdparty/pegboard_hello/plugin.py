@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
-from litestar import Controller
 from pegboard_sdk import Event, EventHandler, Job, Permission, PluginContext, RoleGrant, hookimpl
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.health import HealthCheck
+from pegboard_sdk.http import Controller
 
 from pegboard_hello import lifecycle
 from pegboard_hello.commands import preview_command
