@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
+from pegboard.background import worth_telling
 from pegboard.config.model import LogConfig
 from pegboard.telemetry.lines import LineBuffer
 
@@ -93,6 +94,24 @@ class _Output:
     warn = error = critical = fatal = exception = failure = err = warning
 
 
+class _Repeated(logging.Filter):
+    """What dramatiq says of Redis at each of its attempts is told ever more rarely, until it was silent for a while."""
+
+    CALM = 30.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, tuple[int, float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("dramatiq.worker.ConsumerThread"):
+            return True
+        count, last = self._told.get(str(record.msg), (0, 0.0))
+        count = count + 1 if record.created - last < self.CALM else 1
+        self._told[str(record.msg)] = count, record.created
+        return worth_telling(count)
+
+
 class _Stdlib(logging.Handler):
     """Lines of libraries that log through the standard library, in the same shape."""
 
@@ -100,6 +119,7 @@ class _Stdlib(logging.Handler):
         super().__init__()
         self._lines = lines
         self.setFormatter(formatter)
+        self.addFilter(_Repeated())
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -48,6 +48,16 @@ def test_libraries_log_in_the_same_shape(stream: io.BytesIO):
     assert line["logger"] == "asyncpg"
 
 
+def test_an_outage_that_dramatiq_repeats_is_told_ever_more_rarely(stream: io.BytesIO):
+    for attempt in range(20):
+        logging.getLogger("dramatiq.worker.ConsumerThread(pegboard)").critical("no connection: %s", attempt)
+        logging.getLogger("asyncpg").warning("lost it")
+    assert [line["event"] for line in lines(stream) if line["logger"] != "asyncpg"] == [
+        f"no connection: {attempt}" for attempt in (0, 1, 3, 7, 15)
+    ]
+    assert len(lines(stream)) == 25
+
+
 def test_a_secret_does_not_show_itself(stream: io.BytesIO):
     structlog.get_logger().info("vault.read", value=Secret("hunter2"), error=ValueError(Secret("hunter2")))
     assert b"hunter2" not in stream.getvalue()
