@@ -268,7 +268,7 @@ async def test_head_reads_nothing(running: TestPlatform, sources: Sources):
     assert source.given == 0
 
 
-async def test_it_holds_no_connection(running: TestPlatform, sources: Sources):
+async def test_it_holds_no_connection(running: TestPlatform, sources: Sources, log: io.BytesIO):
     async def source(uow: UnitOfWork) -> AsyncIterator[bytes]:
         yield b"data: 1\n\n"
         await uow.fetchval("SELECT 1")
@@ -277,6 +277,7 @@ async def test_it_holds_no_connection(running: TestPlatform, sources: Sources):
     for kind, method in (("events", "GET"), ("written", "POST")):
         async with receive(running, "reader", kind=kind, method=method) as answer:
             assert b"internal_error" in await answer.rest()
+    assert log.getvalue().count(b"RuntimeError: the unit of work has ended") == 2
     pool = running.runtime.database.app
     assert pool.get_idle_size() == pool.get_size()
 
