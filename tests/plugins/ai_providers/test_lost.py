@@ -26,6 +26,8 @@ from tests.support.platform import Account, TestPlatform
 STOP_WAITING = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'
 """
+WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'"
+ANSWER = b'{"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 11, "completion_tokens": 2}}'
 SET_ASIDE = 2 + TEMPLATE_BOUND + 256
 
 
@@ -134,3 +136,25 @@ async def test_a_release_that_fails_is_the_janitors(platform: TestPlatform, data
     await expire(platform, ada.tenant_id)
     await run_janitor(platform, ada.tenant_id)
     assert await counted(ada) == (SET_ASIDE, 0)
+
+
+async def test_what_the_provider_did_is_counted_though_nobody_waits_for_it_any_more(
+    platform: TestPlatform, database_url: str
+):
+    """The request is cancelled amid its settling, which is done to its end."""
+    think = asyncio.Event()
+    superuser = await asyncpg.connect(database_url)
+    async with Peer(ANSWER, hold=think) as peer, asyncio.timeout(20):
+        ada = await newcomer(platform, peer.base_url)
+        asking = asyncio.create_task(ada.client.post(COMPLETIONS, json=request("hi")))
+        await peer.asked.wait()
+        async with superuser.transaction():
+            await superuser.execute("SELECT FROM ai_providers_usage WHERE account_id = $1 FOR UPDATE", ada.id)
+            think.set()
+            while not await superuser.fetchval(WAITING, f"pegboard:{ada.tenant_id}"):
+                assert not asking.done()
+            asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await superuser.close()
+    assert await counted(ada) == (13, 0)

@@ -60,7 +60,7 @@ async def test_what_does_not_fit_is_refused_before_it_is_sent(thrifty: Account, 
 
 async def test_it_is_used_up_to_the_last_token_and_no_further(strict: TestPlatform, thrifty: Account, aimock: AIMock):
     sent = 0
-    while (answer := await ask(thrifty, f"greet me {'x' * 700}")).status_code == 200:
+    while (answer := await ask(thrifty, f"greet me {'x' * 700}")).status_code == 200 and sent < 100:
         sent += 1
     assert_refused(answer)
     needed = len("greet me ") + 700 + TEMPLATE_BOUND + 100

@@ -122,6 +122,21 @@ async def test_who_hangs_up_stops_the_provider_and_pays_for_what_came(platform: 
     assert (row["state"], row["estimated"]) == ("settled", True)
 
 
+async def test_who_does_not_read_and_then_hangs_up_is_heard_of_at_once(platform: TestPlatform):
+    """The iterators wait in their `yield`s then, each under another."""
+    body = events(*[chunk("word")] * 50)
+    async with Peer(body, content_type=EVENTS, hold=asyncio.Event()) as peer:
+        ada = await newcomer(platform, peer.base_url)
+        async with streamed(platform, ada, "hi", read=False) as answer:
+            answer.hang_up()
+            await answer.finished()
+            used, reserved = await counted(ada)
+        async with asyncio.timeout(5):
+            await peer.hung_up.wait()
+    assert used > 0
+    assert reserved == 0
+
+
 async def test_what_nobody_counts_is_guessed_and_said_so(platform: TestPlatform):
     async with Peer(events(chunk("äö"), chunk(finish="length"), b"[DONE]"), content_type=EVENTS) as peer:
         ada = await newcomer(platform, peer.base_url)
