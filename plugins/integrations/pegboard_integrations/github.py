@@ -19,7 +19,7 @@ from pegboard_integrations.errors import DeliveryUnreadable, SignatureInvalid
 __all__ = ("GitHub",)
 
 _DELIVERY = re.compile(r"^[0-9A-Za-z-]{1,100}$")
-_EVENT = re.compile(r"^[a-z_]{1,100}$")
+_EVENT = re.compile(r"^[a-z0-9_]{1,100}$")
 
 
 class GitHub:
