@@ -31,6 +31,14 @@ ANSWER = b'{"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_token
 SET_ASIDE = 2 + TEMPLATE_BOUND + 256
 
 
+async def seen(connection: asyncpg.Connection, sql: str, account: Account) -> int | None:
+    """What `sql` finds among the connections of the account's tenant now: a transaction sees them as at its first look
+    unless told to look anew.
+    """
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    return await connection.fetchval(sql, f"pegboard:{account.tenant_id}")
+
+
 @pytest.fixture
 async def crashed(platform: TestPlatform) -> Account:
     """Somebody whose request was under way when its process ended."""
@@ -127,7 +135,7 @@ async def test_a_release_that_fails_is_the_janitors(platform: TestPlatform, data
         async with superuser.transaction():
             await superuser.execute("SELECT FROM ai_providers_usage WHERE account_id = $1 FOR UPDATE", ada.id)
             think.set()
-            while not await superuser.fetchval(STOP_WAITING, f"pegboard:{ada.tenant_id}"):
+            while not await seen(superuser, STOP_WAITING, ada):
                 assert not asking.done()
             answer = await asking
     await superuser.close()
@@ -151,7 +159,7 @@ async def test_what_the_provider_did_is_counted_though_nobody_waits_for_it_any_m
         async with superuser.transaction():
             await superuser.execute("SELECT FROM ai_providers_usage WHERE account_id = $1 FOR UPDATE", ada.id)
             think.set()
-            while not await superuser.fetchval(WAITING, f"pegboard:{ada.tenant_id}"):
+            while not await seen(superuser, WAITING, ada):
                 assert not asking.done()
             asking.cancel()
         with pytest.raises(asyncio.CancelledError):
