@@ -216,16 +216,17 @@ async def test_a_prepared_generation_that_is_not_wanted_is_closed() -> None:
 
 async def test_a_start_that_is_cancelled_leaves_nothing_running() -> None:
     diary = Diary()
-    reached = asyncio.Event()
+    reached, goes_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
         reached.set()
-        await asyncio.sleep(0.05)
+        await goes_on.wait()
 
     running = holder()
     start = asyncio.create_task(running.start(registry(diary.plugin("first"), plugin("slow", on_startup=slow))))
     await reached.wait()
     start.cancel()
+    goes_on.set()
 
     with pytest.raises(asyncio.CancelledError):
         await start
