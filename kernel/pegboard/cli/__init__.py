@@ -1,4 +1,6 @@
-"""The command line. Every module of this package is one subcommand and is imported only when that is run."""
+"""The command line. Every module of this package is one subcommand, or a group of them, and is imported only when that
+is run.
+"""
 
 import importlib
 import pkgutil
@@ -10,7 +12,7 @@ import click
 from pegboard import __version__
 from pegboard.config.errors import ConfigError
 
-__all__ = ("CommandError", "CommandLine", "main")
+__all__ = ("CommandError", "CommandLine", "LazyGroup", "main")
 
 
 class CommandError(click.ClickException):
@@ -40,19 +42,33 @@ class CommandLine:
         return load_config(self.path)
 
 
-class _LazyGroup(click.Group):
-    """A group whose commands are modules: `pegboard up` is `command` in `pegboard.cli.up`."""
+class LazyGroup(click.Group):
+    """A group whose commands are the modules of `package`: `pegboard up` is `command` in `pegboard.cli.up`."""
+
+    def __init__(self, *args: Any, package: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+        path = importlib.import_module(self._package).__path__
+        return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
+            return None
+        return importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command
+
+
+class _Main(LazyGroup):
+    """The kernel's commands, then those of plugins."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
             from pegboard.cli._plugins import plugin_commands
 
             return plugin_commands(CommandLine(ctx.params.get("path")), cmd_name)
-        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
-        return module.command
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -63,7 +79,11 @@ class _LazyGroup(click.Group):
             raise CommandError(f"{error}{rest}") from error
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Main,
+    package=__name__,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="pegboard", message="%(prog)s %(version)s")
 @click.option(
     "--config",

@@ -1,0 +1,48 @@
+"""`pegboard plugins list`."""
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from pegboard.cli import CommandLine
+from pegboard.cli._platform import json_option, run
+from pegboard.cli.plugins._overview import plugins_overview
+
+if TYPE_CHECKING:
+    from pegboard.plugins.schemas import PluginsOverview
+
+__all__ = ("command",)
+
+
+@click.command("list")
+@json_option
+@click.pass_obj
+def command(cli: CommandLine, as_json: bool) -> None:
+    """List the installed plugins, whether each is on, and if not, why.
+
+    \b
+    Example:
+      pegboard plugins list --json
+    """
+    found = run(plugins_overview(cli))
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    width = max((len(plugin.name) for plugin in found.plugins), default=0)
+    for plugin in found.plugins:
+        told = plugin.reason if plugin.state != "enabled" else plugin.summary
+        click.echo(f"{plugin.name:<{width}}  {plugin.version:<8} {plugin.state:<9} {told}".rstrip())
+    if not found.plugins:
+        click.echo("no plugins are installed", err=True)
+    _show_revisions(found)
+
+
+def _show_revisions(found: "PluginsOverview") -> None:
+    if found.active is not None:
+        click.echo(f"revision {found.active.number} is active", err=True)
+    if found.latest is not None and found.latest.state in ("preparing", "failed"):
+        why = f": {found.latest.reason}" if found.latest.reason else ""
+        click.echo(f"revision {found.latest.number} is {found.latest.state}{why}", err=True)
+    for told in sorted({text for one in found.processes for text in (one.error, one.conflict) if text}):
+        click.echo(told, err=True)
