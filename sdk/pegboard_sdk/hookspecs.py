@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pegboard_sdk.health import HealthCheck
     from pegboard_sdk.jobs import ExternalJob, Job, Schedule
     from pegboard_sdk.payments import PaymentProvider, TenantPaymentProvider
+    from pegboard_sdk.records import RecordType, ReferenceColumn
     from pegboard_sdk.services import Service
     from pegboard_sdk.taxonomies import Taxonomy
 
@@ -116,6 +117,20 @@ def on_shutdown(context: PluginContext) -> "Callable[[], Awaitable[None]]":  # t
 @hookspec
 def taxonomies(context: PluginContext) -> "Sequence[Taxonomy]":  # type: ignore[empty-body]
     """Taxonomies that the kernel seeds."""
+
+
+@hookspec
+def record_types(context: PluginContext) -> "Sequence[RecordType]":  # type: ignore[empty-body]
+    """The plugin's records that others may refer to, and how each is named to people: also while the plugin is off,
+    and for good once it is uninstalled and its tables are gone.
+    """
+
+
+@hookspec
+def reference_columns(context: PluginContext) -> "Sequence[ReferenceColumn]":  # type: ignore[empty-body]
+    """Where the plugin keeps references to other plugins' records, so that those stay readable when one of these
+    plugins is uninstalled.
+    """
 
 
 @hookspec

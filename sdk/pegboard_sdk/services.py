@@ -5,7 +5,7 @@ A plugin offers one from its `services` hook: `[Service(Escrow, EscrowService())
 each method takes the caller's unit of work and works in the caller's transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -14,6 +14,7 @@ import msgspec
 
 from pegboard_sdk.money import Money
 from pegboard_sdk.pagination import Page
+from pegboard_sdk.records import RecordView
 from pegboard_sdk.work import UnitOfWork
 
 __all__ = (
@@ -23,6 +24,7 @@ __all__ = (
     "Consent",
     "Escrow",
     "EscrowView",
+    "Records",
     "Service",
     "Taxonomies",
     "TermView",
@@ -151,5 +153,20 @@ class AuditLog(Protocol):
 
         Raises:
             InvalidCursor: `cursor` is not the `next_cursor` of a page.
+        """
+        ...
+
+
+class Records(Protocol):
+    """What references to other plugins' records mean to people. Offered by the kernel.
+
+    The caller decides who may see it: being told a record's label needs no permission of the record's plugin.
+    """
+
+    async def describe(self, uow: UnitOfWork, references: Sequence[str]) -> Mapping[str, RecordView]:
+        """A view of each reference (`<plugin>.<noun>:<id>`) in the tenant, whatever became of it and of its plugin.
+
+        Nothing is missing from the answer: what nobody knows anything of is `unavailable`, without a label. It takes
+        one round trip to the database.
         """
         ...

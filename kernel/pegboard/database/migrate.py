@@ -17,6 +17,7 @@ import structlog
 from pegboard_sdk.database import MIGRATION_CONNECTION
 
 from pegboard.database.migrations import KERNEL, App, Migration, MigrationError, in_order, load_migrations
+from pegboard.database.objects import read_objects, record_changes
 from pegboard.database.reach import reaching
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.database.urls import OWNER
@@ -24,7 +25,15 @@ from pegboard.database.urls import OWNER
 if TYPE_CHECKING:
     from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-__all__ = ("Applied", "MigrationReport", "MigrationState", "migrate", "migrate_backwards", "migration_states")
+__all__ = (
+    "Applied",
+    "MigrationReport",
+    "MigrationState",
+    "migrate",
+    "migrate_backwards",
+    "migration_lock",
+    "migration_states",
+)
 
 MIGRATION_LOCK = 7_306_086_921_600_002
 LOCK_ATTEMPTS = 5
@@ -88,7 +97,7 @@ async def migrate(
     """
     applied: list[Applied] = []
     failed: dict[str, str] = {}
-    async with _locked(url, lock_timeout, statement_timeout, wait) as connection:
+    async with migration_lock(url, lock_timeout, statement_timeout, wait) as connection:
         for app, migrations in in_order(apps):
             try:
                 records = await _records(connection, app)
@@ -122,7 +131,7 @@ async def migrate_backwards(
     """
     name, migrations = (app, "") if isinstance(app, str) else (app.name, app.migrations)
     undone: list[Applied] = []
-    async with _locked(url, lock_timeout, statement_timeout, wait) as connection:
+    async with migration_lock(url, lock_timeout, statement_timeout, wait) as connection:
         known = {migration.id: migration for migration in load_migrations(name, migrations)}
         for record in sorted(await _records(connection, name), reverse=True):
             if to is not None and record <= to:
@@ -203,10 +212,17 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def _locked(
-    url: str, lock_timeout: float, statement_timeout: float, wait: float
+async def migration_lock(
+    url: str, lock_timeout: float = 5.0, statement_timeout: float = 600.0, wait: float = 600.0
 ) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the owner that holds the lock of all migrations. Closing it, in whatever way, gives it back."""
+    """A connection as the owner that holds the lock of all migrations, so that nobody else changes the schema.
+
+    Closing it, in whatever way, gives it back. Times in seconds, as in `migrate`.
+
+    Raises:
+        DatabaseSetupError: the connection can't act as the owner, or the lock was not had in time.
+        DatabaseUnreachable: no server answers.
+    """
     connection = await _connect(url, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
     try:
         deadline = asyncio.get_running_loop().time() + wait
@@ -237,7 +253,8 @@ async def _run(
             async with connection.transaction():
                 if manager is not None:
                     _check(migration, manager, backwards=backwards)
-                    await _execute(connection, manager, backwards=backwards)
+                    async with _recorded(connection, migration):
+                        await _execute(connection, manager, backwards=backwards)
                 if backwards:
                     # Piccolo deletes by name alone, which takes another app's record of the same id along.
                     await connection.execute(
@@ -279,6 +296,17 @@ def _check(migration: Migration, manager: "MigrationManager", *, backwards: bool
         )
     if backwards and manager.raw and not manager.raw_backwards:
         raise MigrationError(migration.app, f"{migration.file.name} has no way back")
+
+
+@asynccontextmanager
+async def _recorded(connection: asyncpg.Connection, migration: Migration) -> AsyncIterator[None]:
+    """Note what a plugin's migration makes and takes away, so that uninstalling the plugin can drop just that."""
+    if migration.app == KERNEL:
+        yield
+        return
+    before = await read_objects(connection)
+    yield
+    await record_changes(connection, migration.app, migration.id, before)
 
 
 async def _execute(connection: asyncpg.Connection, manager: "MigrationManager", *, backwards: bool) -> None:

@@ -26,9 +26,11 @@ def kernel_app() -> PiccoloApp:
     from pegboard.identity import tables as identity
     from pegboard.jobs import tables as jobs
     from pegboard.plugins import tables as plugins
+    from pegboard.plugins.removal import tables as removal
+    from pegboard.records import tables as records
     from pegboard.taxonomies import tables as taxonomies
     from pegboard.vault import tables as vault
     from pegboard.web import tables as web
 
-    areas = (identity, audit, vault, jobs, plugins, taxonomies, web)
+    areas = (identity, audit, vault, jobs, plugins, removal, records, taxonomies, web)
     return PiccoloApp(name="kernel", tables=(*TABLES, *(table for area in areas for table in area.TABLES)))

@@ -22,6 +22,7 @@ from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
 from pegboard_sdk.payments import PaymentProvider, TenantPaymentProvider
+from pegboard_sdk.records import RecordType, ReferenceColumn
 from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
@@ -52,6 +53,8 @@ ITEMS: Mapping[str, tuple[type, ...]] = {
     "health_checks": (HealthCheck,),
     "cli_commands": (click.Command,),
     "taxonomies": (Taxonomy,),
+    "record_types": (RecordType,),
+    "reference_columns": (ReferenceColumn,),
 }
 """Hooks that return a list of things that the kernel itself uses, and what those are."""
 

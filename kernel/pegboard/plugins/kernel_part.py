@@ -13,6 +13,7 @@ from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
 from pegboard.plugins.registry import LoadedPlugin
+from pegboard.records.service import SERVICES as RECORD_SERVICES
 from pegboard.taxonomies import permissions as taxonomies
 from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
 from pegboard.taxonomies.service import SERVICES as TAXONOMY_SERVICES
@@ -40,7 +41,7 @@ def kernel_plugin() -> LoadedPlugin:
         controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS, *PLUGIN_CONTROLLERS, *TAXONOMY_CONTROLLERS),
         jobs=(*identity_jobs.JOBS, *web_jobs.JOBS),
         schedules=(*identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
-        services=(*AUDIT_SERVICES, *TAXONOMY_SERVICES),
+        services=(*AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
     )

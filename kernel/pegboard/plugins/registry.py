@@ -11,6 +11,7 @@ from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
 from pegboard_sdk.manifest import Manifest
+from pegboard_sdk.records import RecordType, ReferenceColumn
 from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
@@ -39,6 +40,8 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     health_checks: Sequence[HealthCheck] = ()
     commands: Sequence[Any] = ()
     taxonomies: Sequence[Taxonomy] = ()
+    record_types: Sequence[RecordType] = ()
+    reference_columns: Sequence[ReferenceColumn] = ()
     extensions: Mapping[str, Sequence[Any]] = {}
     on_startup: Any = None
     on_shutdown: Any = None

@@ -46,6 +46,7 @@ def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     yield from _tables(plugin, known)
     yield from _jobs(plugin)
     yield from _services(plugin)
+    yield from _records(plugin)
     for taxonomy in plugin.taxonomies:
         yield from (f"the taxonomy {taxonomy.name}: {wrong}" for wrong in taxonomy_problems(taxonomy))
     for key in _claims(plugin):
@@ -64,6 +65,8 @@ def _claims(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
         yield "event handler", f"{handler.event}/{handler.name}"
     for taxonomy in plugin.taxonomies:
         yield "taxonomy", taxonomy.name
+    for record in plugin.record_types:
+        yield "record type", record.name
     if plugin.app is not None:
         for table in plugin.app.tables:
             yield "table", table._meta.tablename
@@ -139,6 +142,25 @@ def _tables(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
         for other in longer:
             if name.startswith(f"{other}_"):
                 yield f"the table {name} has the prefix of the plugin {other}"
+
+
+def _records(plugin: LoadedPlugin) -> Iterator[str]:
+    tables = {table._meta.tablename: table for table in plugin.app.tables} if plugin.app is not None else {}
+    used = [(f"the record type {one.name}", one.table, one.key) for one in plugin.record_types]
+    used += [
+        (f"the reference column {one.table}.{one.column}", one.table, one.column) for one in plugin.reference_columns
+    ]
+    for one in plugin.record_types:
+        prefix, _, noun = one.name.partition(".")
+        if prefix != plugin.name or not SNAKE.match(noun):
+            yield f"{one.name!r} is not a record type's name: it must be {plugin.name}.<noun in snake_case>"
+    for what, table, column in used:
+        if table not in tables:
+            yield f"{what} is in {table}, which is none of its tables"
+            continue
+        columns = {column._meta.db_column_name for column in tables[table]._meta.columns}
+        for missing in sorted({column, "tenant_id"} - columns):
+            yield f"{what} needs a column {missing}, and {table} has none"
 
 
 def _jobs(plugin: LoadedPlugin) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pegboard.config.model import Config
 from pegboard.database.pool import SYSTEM_NAME, Database
 from pegboard.database.urls import DatabaseUrls
 from pegboard.plugins.registry import Registry
+from pegboard.records.declarations import sync_declarations
 from pegboard.taxonomies.folding import fold
 
 __all__ = ("SeedReport", "problems", "seed")
@@ -67,7 +68,7 @@ class SeedReport(msgspec.Struct, kw_only=True):
 
 
 async def seed(target: Config | Database | asyncpg.Connection, registry: Registry) -> SeedReport:
-    """Make the shared taxonomies what the registry's plugins bring, in one transaction.
+    """Make the shared taxonomies, and what is known of records, what the registry's plugins bring, in one transaction.
 
     Without a difference no row is written. `target` is the configuration (a connection is made for the purpose), the
     database, or a connection of the system role. Taxonomies of plugins that are off stay as they are.
@@ -124,6 +125,7 @@ def _in_circle(slug: str, parents: Mapping[str, str | None]) -> bool:
 async def _seed(connection: Any, registry: Registry) -> SeedReport:
     report = SeedReport()
     await connection.execute(LOCK)
+    await sync_declarations(connection, registry)
     for plugin in registry.plugins:
         for taxonomy in plugin.taxonomies:
             await _seed_taxonomy(connection, plugin.name, taxonomy, report)
