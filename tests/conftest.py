@@ -7,24 +7,11 @@ from uuid import UUID
 
 import pytest
 from pegboard.config.model import Config
+from pegboard.testing import kit
+from pegboard.testing.shared import use_servers
 
 from tests.support.platform import TestPlatform
-from tests.support.servers import POSTGRES, REDIS, TEMPLATE, Servers, create_database, make_config
-
-SERVERS = pytest.StashKey[Servers]()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start the servers before xdist starts its workers, which inherit their addresses."""
-    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
-        session.config.stash[SERVERS] = Servers.start()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if (servers := session.config.stash.get(SERVERS, None)) is not None:
-        servers.stop()
+from tests.support.servers import POSTGRES, TEMPLATE, create_database, make_config
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +23,15 @@ def worker_name() -> str:
 @pytest.fixture(scope="session")
 def postgres_url() -> str:
     """The test server's superuser URL."""
+    use_servers()
     return os.environ[POSTGRES]
 
 
 @pytest.fixture(scope="session")
-def redis_url(worker_name: str) -> str:
+def redis_url() -> str:
     """The test server's Valkey, a database number per worker."""
-    number = 0 if worker_name == "main" else int(worker_name.removeprefix("gw")) + 1
-    return f"{os.environ[REDIS]}?db={number}"
+    use_servers()
+    return kit.redis_url()
 
 
 @pytest.fixture(scope="session")

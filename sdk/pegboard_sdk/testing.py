@@ -180,7 +180,7 @@ def kernel_fixture(
         try:
             running = await opening.__aenter__()
         except RuntimeError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         try:
             yield running
         finally:
