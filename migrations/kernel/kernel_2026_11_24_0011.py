@@ -151,18 +151,18 @@ GRANT SELECT ON kernel_record_types TO pegboard_app;
 
 TOMBSTONES = """
 CREATE TABLE kernel_tombstones (
-    id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
     reference text NOT NULL,
     label text,
     plugin text NOT NULL,
     purged_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (tenant_id, reference)
+    PRIMARY KEY (tenant_id, reference)
 )
 """
 
 # One round trip for any number of references to any number of plugins' records. It runs as who calls it, so row-level
-# security shows it no other tenant's. Names and expressions are those that enabled plugins declared.
+# security shows it no other tenant's. Names and expressions are those that enabled plugins declared. Inside of the
+# lateral query nothing but the record's own columns can be meant; keys are compared as UUIDs, which an index serves.
 DESCRIBE = """
 CREATE FUNCTION kernel_describe_records(wanted text[])
 RETURNS TABLE (reference text, plugin text, label text, found text) LANGUAGE plpgsql STABLE AS $$
@@ -176,15 +176,24 @@ BEGIN
         WHERE r.name IN (SELECT split_part(w, ':', 1) FROM unnest(wanted) w) AND to_regclass(r.relation) IS NOT NULL
     LOOP
         RETURN QUERY EXECUTE format(
-            'SELECT w.reference, $2, (%1$s)::text,'
-            ' CASE WHEN record.%2$I IS NULL THEN ''missing'' WHEN (%3$s) THEN ''deleted'' ELSE ''row'' END'
-            ' FROM (SELECT r AS reference, substr(r, length($3) + 2) AS id FROM unnest($1) r'
+            'SELECT w.reference, $2, record.label,'
+            ' CASE WHEN record.deleted IS NULL THEN ''missing'' WHEN record.deleted THEN ''deleted'' ELSE ''row'' END'
+            ' FROM (SELECT r AS reference, kernel_referenced_id(r) AS referenced_id FROM unnest($1) r'
             '       WHERE split_part(r, '':'', 1) = $3) w'
-            ' LEFT JOIN %4$I record ON record.%2$I::text = w.id',
-            type.label, type.key, type.deleted, type.relation)
+            ' LEFT JOIN LATERAL (SELECT (%1$s)::text AS label, coalesce((%2$s), false) AS deleted FROM %3$I'
+            '                    WHERE %4$I = w.referenced_id) record ON true',
+            type.label, type.deleted, type.relation, type.key)
         USING wanted, type.plugin, type.name;
     END LOOP;
 END
+$$
+"""
+
+# What isn't a UUID is no record's, and no error.
+REFERENCED_ID = """
+CREATE FUNCTION kernel_referenced_id(reference text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN split_part(reference, ':', 2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                THEN split_part(reference, ':', 2)::uuid END
 $$
 """
 
@@ -202,10 +211,12 @@ async def forwards():
             DECLARATIONS,
             TOMBSTONES,
             protect_table("kernel_tombstones", privileges="SELECT"),
+            REFERENCED_ID,
             DESCRIBE,
         ),
         backwards=(
             "DROP FUNCTION kernel_describe_records(text[])",
+            "DROP FUNCTION kernel_referenced_id(text)",
             "DROP TABLE kernel_tombstones, kernel_reference_columns, kernel_record_types, kernel_plugin_receipts",
             "DROP TABLE kernel_plugin_objects",
             "DROP VIEW kernel_schema_objects",

@@ -29,6 +29,7 @@ __all__ = (
     "Applied",
     "MigrationReport",
     "MigrationState",
+    "connect_as_owner",
     "migrate",
     "migrate_backwards",
     "migration_lock",
@@ -184,7 +185,14 @@ async def migration_states(url: str, apps: Sequence[App]) -> list[MigrationState
     return states
 
 
-async def _connect(url: str, *, lock_timeout: float, statement_timeout: float) -> asyncpg.Connection:
+async def connect_as_owner(
+    url: str, *, lock_timeout: float = 5.0, statement_timeout: float = 600.0
+) -> asyncpg.Connection:
+    """A connection that acts as the owner of all tables. Times in seconds, none where 0.
+
+    Raises:
+        DatabaseSetupError: the connection can't act as the owner.
+    """
     connection = await asyncpg.connect(
         url,
         server_settings={
@@ -223,7 +231,7 @@ async def migration_lock(
         DatabaseSetupError: the connection can't act as the owner, or the lock was not had in time.
         DatabaseUnreachable: no server answers.
     """
-    connection = await _connect(url, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+    connection = await connect_as_owner(url, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
     try:
         deadline = asyncio.get_running_loop().time() + wait
         # Asking instead of waiting inside the server: a statement that waits there holds a snapshot, and an index that

@@ -229,7 +229,8 @@ async def _try(connection: Any, statement: str) -> str | None:
         async with connection.transaction():
             await connection.execute(statement)
     except asyncpg.DependentObjectsStillExistError as error:
-        return f"{error}{f' ({error.detail})' if error.detail else ''}"
+        detail = getattr(error, "detail", None)
+        return f"{error} ({detail})" if detail else str(error)
     return None
 
 

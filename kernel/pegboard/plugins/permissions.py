@@ -2,13 +2,15 @@
 
 from pegboard_sdk.access import Permission, RoleGrant
 
-__all__ = ("GRANTS", "PERMISSIONS", "READ", "TOGGLE")
+__all__ = ("GRANTS", "PERMISSIONS", "READ", "TOGGLE", "UNINSTALL")
 
 READ = "kernel:plugin.read"
 TOGGLE = "kernel:plugin.toggle"
+UNINSTALL = "kernel:plugin.uninstall"
 
 PERMISSIONS = (
     Permission(READ, "see which plugins there are, their state and what they bring"),
     Permission(TOGGLE, "turn plugins on and off"),
+    Permission(UNINSTALL, "uninstall plugins, and drop their data"),
 )
-GRANTS = (RoleGrant("operator", (READ, TOGGLE)),)
+GRANTS = (RoleGrant("operator", (READ, TOGGLE, UNINSTALL)),)

@@ -31,8 +31,7 @@ class KernelReferenceColumn(Table, tablename="kernel_reference_columns"):
 class KernelTombstone(Table, tablename="kernel_tombstones"):
     """What a record was called whose plugin was purged while others referred to it."""
 
-    id = UUID(primary_key=True, default=None)
-    tenant_id = UUID(null=False, default=None)
+    tenant_id = UUID(primary_key=True, default=None)
     reference = Text(null=False, default=None)
     label = Text(null=True, default=None)
     plugin = Text(null=False, default=None)
