@@ -1,24 +1,27 @@
 """A plugin on a running platform: what the dynamic rules look at."""
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.manifest import Manifest
 
+from pegboard.conformance.dynamic.detector import BlockingDetector
 from pegboard.database.migrate import migrate
 from pegboard.database.urls import OWNER, derive_url, master_key_bytes
-from pegboard.plugins.discovery import discover
+from pegboard.plugins.discovery import Candidate, discover
 from pegboard.plugins.registry import LoadedPlugin
 from pegboard.testing.kit import open_kernel
 from pegboard.testing.platform import TestPlatform
 from pegboard.testing.servers import BARE, POSTGRES, create_database, drop_database
+
+if TYPE_CHECKING:
+    from pegboard.conformance.dynamic.exercise import Exercise
 
 __all__ = ("Subject", "open_subject")
 
@@ -33,31 +36,35 @@ class Subject:
     def __init__(
         self,
         kernel: TestPlatform,
-        module: str,
+        candidate: Candidate,
+        detector: BlockingDetector,
         settings: Mapping[str, Mapping[str, Any]],
         also: Sequence[str],
     ) -> None:
         self.kernel = kernel
         self.name = kernel.plugin
-        self.module = module
+        self.module = candidate.module
+        self.folder: Path = candidate.path.parent
+        self.detector = detector
         self.settings = settings
         self.also = also
         self.plugin: LoadedPlugin = next(one for one in kernel.registry.plugins if one.name == self.name)
         self.distribution = self.plugin.distribution
         self.manifest: Manifest = self.plugin.manifest
+        self._exercise: asyncio.Task[Exercise] | None = None
+
+    async def exercised(self) -> "Exercise":
+        """What came of using all of the plugin, in a marketplace of its own. It is done once."""
+        from pegboard.conformance.dynamic.exercise import exercise  # it takes a subject
+
+        if self._exercise is None:
+            self._exercise = asyncio.create_task(exercise(self))
+        return await asyncio.shield(self._exercise)
 
     @property
     def package(self) -> str:
         """The name of its top-level package."""
         return self.module.partition(".")[0]
-
-    @property
-    def folder(self) -> Path:
-        """Where its package is."""
-        spec = importlib.util.find_spec(self.package)
-        assert spec is not None
-        assert spec.submodule_search_locations
-        return Path(next(iter(spec.submodule_search_locations)))
 
     @property
     def others(self) -> list[LoadedPlugin]:
@@ -106,6 +113,12 @@ async def open_subject(
     Raises:
         RuntimeError: the plugin can't be loaded; the text says why.
     """
-    async with open_kernel(plugin, settings=settings or {}, secrets=secrets or {}, also=also) as kernel:
-        found = await asyncio.to_thread(discover)
-        yield Subject(kernel, found.candidates[plugin].module, settings or {}, also)
+    found = await asyncio.to_thread(discover)
+    if plugin not in found.candidates:
+        raise RuntimeError(found.broken.get(plugin, f"no installed package offers a plugin {plugin}"))
+    detector = BlockingDetector(found.candidates[plugin].path.parent)
+    async with AsyncExitStack() as stack:
+        opening = open_kernel(plugin, settings=settings or {}, secrets=secrets or {}, also=also)
+        with detector.watching():
+            kernel = await stack.enter_async_context(opening)
+        yield Subject(kernel, found.candidates[plugin], detector, settings or {}, also)

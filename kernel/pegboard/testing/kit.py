@@ -13,11 +13,13 @@ from pegboard_sdk.ids import new_id
 from pegboard_sdk.manifest import Manifest
 
 from pegboard.config.errors import ConfigError
+from pegboard.config.model import LogConfig
 from pegboard.database.migrate import migrate
 from pegboard.plugins.discovery import discover
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import Registry
 from pegboard.taxonomies.seed import seed
+from pegboard.telemetry.logging import configure_logging
 from pegboard.testing.platform import TestPlatform
 from pegboard.testing.servers import (
     POSTGRES,
@@ -48,6 +50,7 @@ async def open_kernel(
     """`pegboard_sdk.testing.OpenKernel`. `environ` overrides the configuration; without `must` a plugin that can't be
     loaded is left out, as in production.
     """
+    configure_logging(LogConfig(level="warning"))
     await asyncio.to_thread(use_servers)
     folder = Path(tempfile.mkdtemp(prefix="pegboard-kernel-"))
     name = f"pegboard_{new_id().hex}"

@@ -1,0 +1,212 @@
+"""Using a plugin as its users do: every route, job and event handler once, in a marketplace of its own."""
+
+import asyncio
+import importlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from pegboard_sdk.http import Route
+from pegboard_sdk.ids import new_id
+from pegboard_sdk.testing import Examples
+
+from pegboard.conformance.dynamic.payloads import Unbuildable, build
+from pegboard.conformance.dynamic.store import connected
+from pegboard.conformance.subject import Subject
+from pegboard.testing.platform import Account
+
+__all__ = ("Endpoint", "Exercise", "KnownIds", "endpoints", "exercise")
+
+METHODS = ("POST", "PUT", "GET", "PATCH", "DELETE")
+"""In this order: what is made can be read, changed and removed."""
+PATIENCE = 10.0
+"""Seconds that a request may take; a stream goes on for ever."""
+ROLES = ("member", "administrator")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A method and a path of the plugin's."""
+
+    method: str
+    path: str
+    route: Route
+    handler: Any
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Exercise(msgspec.Struct, kw_only=True):
+    """What was done, and what came of it. `blocked` are the places that held the event loop up."""
+
+    tenant: UUID
+    account: Account
+    ids: "KnownIds"
+    payloads: Sequence[msgspec.Struct]
+    failed: list[str]
+    blocked: list[str]
+
+
+class KnownIds:
+    """Ids of rows of one tenant, by the name of the field that wants one: `gig_id` is one of a table `…_gigs`."""
+
+    def __init__(self, account: Account, rows: dict[str, UUID]) -> None:
+        self._account = account
+        self._rows = rows
+
+    @classmethod
+    async def read(cls, subject: Subject, account: Account) -> "KnownIds":
+        """The newest row of each table that the plugin or one that it requires has."""
+        rows: dict[str, UUID] = {}
+        async with connected(subject) as connection:
+            for plugin in (*subject.others, subject.plugin):
+                for table in plugin.app.tables if plugin.app is not None else ():
+                    name = table._meta.tablename
+                    row = await connection.fetchval(
+                        f"SELECT to_jsonb(t) ->> 'id' FROM {name} t WHERE to_jsonb(t) ->> 'tenant_id' = $1"  # noqa: S608  # a table's name
+                        " ORDER BY 1 DESC NULLS LAST LIMIT 1",
+                        str(account.tenant_id),
+                    )
+                    try:
+                        rows[name.removeprefix(f"{plugin.name}_")] = UUID(row or "")
+                    except ValueError:
+                        continue
+        return cls(account, rows)
+
+    def __call__(self, name: str) -> UUID:
+        """An id for a field called `name`; one that nothing has, where no table is named so."""
+        noun = name.removesuffix("_id")
+        for table, row in self._rows.items():
+            if table in (noun, f"{noun}s", f"{noun}es", f"{noun.removesuffix('y')}ies"):
+                return row
+        if noun.endswith(("account", "user", "owner", "member", "payer", "payee")):
+            return self._account.id
+        return new_id()
+
+
+def endpoints(subject: Subject) -> Iterator[Endpoint]:
+    """The plugin's endpoints, in the order of `METHODS`."""
+    found: list[Endpoint] = []
+    for route in subject.kernel.app.platform.holder.current.app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            declared = handler.opt.get("route")
+            if handler.opt.get("plugin") == subject.name and isinstance(declared, Route):
+                found += [
+                    Endpoint(method=str(method), path=route.path_format, route=declared, handler=handler)
+                    for method in handler.http_methods
+                    if method in METHODS
+                ]
+    yield from sorted(found, key=lambda one: (METHODS.index(one.method), one.path.count("/"), one.path))
+
+
+async def request(client: httpx.AsyncClient, endpoint: Endpoint, ids: KnownIds) -> httpx.Response | None:
+    """Call an endpoint with what fits it. None: it answers for longer than anybody waits, as streams do.
+
+    Raises:
+        Unbuildable: no body fits.
+    """
+    handler: HTTPRouteHandler = endpoint.handler
+    path = endpoint.path
+    for parameter in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
+        annotation = handler.parsed_fn_signature.parameters.get(parameter)
+        value = ids(parameter) if annotation is None else build(annotation.annotation, ids, name=parameter)
+        path = path.replace(f"{{{parameter}}}", str(value))
+    data = handler.parsed_data_field
+    body = build(data.annotation, ids) if data is not None else None
+    headers = {"If-Match": "*"}
+    if endpoint.method != "GET":
+        headers["Idempotency-Key"] = new_id().hex
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await client.request(endpoint.method, path, json=body, headers=headers)
+    except TimeoutError:
+        return None
+
+
+async def examples(subject: Subject, tenant: UUID) -> Sequence[msgspec.Struct]:
+    """The payloads that the plugin offers (`pegboard_sdk.testing.Examples`)."""
+    name = f"{subject.package}.conformance"
+    if importlib.util.find_spec(name) is None:
+        return ()
+    offered: Examples = importlib.import_module(name).examples
+    return await offered(subject.kernel, tenant)
+
+
+def payload_for(type: Any, ids: KnownIds, offered: Sequence[msgspec.Struct]) -> bytes:
+    """A payload of the Struct `type` as JSON: an example, else a made-up one.
+
+    Raises:
+        Unbuildable: there is no example and none can be made up.
+    """
+    example = next((one for one in offered if isinstance(one, type)), None)
+    return msgspec.json.encode(example if example is not None else build(type, ids))
+
+
+async def deliver(subject: Subject, tenant: UUID, name: str, payload: bytes) -> str | None:
+    """Run a job, or an event handler as `<event>/<handler>`, and whatever it starts. Gives its error, if it failed."""
+    job = new_id()
+    async with subject.kernel.runtime.database.system_transaction() as connection:
+        await connection.execute(
+            "INSERT INTO kernel_jobs (id, tenant_id, plugin, name, payload, max_attempts)"
+            " VALUES ($1, $2, $3, $4, $5, 1)",
+            job,
+            tenant,
+            subject.name,
+            name,
+            payload.decode(),
+        )
+    await subject.kernel.drain()
+    async with subject.kernel.runtime.database.system_transaction() as connection:
+        row = await connection.fetchrow("SELECT state, error FROM kernel_jobs WHERE id = $1", job)
+    if row["state"] == "succeeded":
+        return None
+    return row["error"] or f"it is {row['state']}"
+
+
+def deliverables(subject: Subject) -> list[tuple[str, str, Any]]:
+    """The plugin's jobs and event handlers: what to call it, the name of its rows, its payload's Struct."""
+    jobs = [(f"the job {job.name}", job.name, job.payload) for job in subject.plugin.jobs]
+    handlers = [
+        (f"the handler {one.name} of {one.event}", f"{one.event}/{one.name}", one.type)
+        for one in subject.plugin.event_handlers
+    ]
+    return jobs + handlers
+
+
+async def exercise(subject: Subject) -> Exercise:
+    """Use all of the plugin, in a new marketplace, and watch the event loop meanwhile."""
+    kernel = subject.kernel
+    tenant = await kernel.tenant()
+    account = await kernel.account(tenant, roles=ROLES)
+    failed: list[str] = []
+    with subject.detector.watching():
+        for check in subject.plugin.health_checks:
+            await asyncio.wait_for(check.check(), check.timeout)
+        offered = await examples(subject, tenant)
+        ids = await KnownIds.read(subject, account)
+        for endpoint in endpoints(subject):
+            try:
+                answer = await request(account.client, endpoint, ids)
+            except Unbuildable:
+                continue
+            if answer is not None and answer.status_code == 500:
+                failed.append(f"{endpoint} answers 500 to a body that fits its schema")
+            if answer is not None and answer.status_code == 201:
+                ids = await KnownIds.read(subject, account)
+        await kernel.drain()
+        ids = await KnownIds.read(subject, account)
+        for _, name, struct in deliverables(subject):
+            try:
+                await deliver(subject, tenant, name, payload_for(struct, ids, offered))
+            except Unbuildable:
+                continue
+    return Exercise(
+        tenant=tenant, account=account, ids=ids, payloads=offered, failed=failed, blocked=subject.detector.found
+    )
