@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Self
 
 from pegboard.audit.refusals import Refusals
+from pegboard.capabilities.client import HttpClient
+from pegboard.capabilities.trail import Trail
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.database.roles import check_roles
@@ -45,6 +47,8 @@ class Runtime:
         self.metrics = metrics
         self.refusals = Refusals(database)
         self.limiter = limiter
+        self.trail = Trail(database)
+        self.http = HttpClient()
         self.tracing = Tracing()
         self.registry: Registry = EMPTY
 
@@ -100,3 +104,5 @@ class Runtime:
         self.refusals.close()
         await self.redis.aclose()
         await self.database.close()
+        await self.http.close()
+        await self.trail.close()

@@ -1,13 +1,22 @@
 """AI providers: what ai_providers needs from whoever runs a language model (hook `ai_providers`)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from pegboard_sdk.settings import Secret
+from pegboard_sdk.work import SteppedUnitOfWork
 
-__all__ = ("AIProvider", "ChatChunk", "ChatCompletion", "ChatMessage", "ChatRequest", "TokenUsage")
+__all__ = (
+    "AIProvider",
+    "ChatChunk",
+    "ChatCompletion",
+    "ChatMessage",
+    "ChatRequest",
+    "TenantAIProvider",
+    "TokenUsage",
+)
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -73,4 +82,28 @@ class AIProvider(Protocol):
 
     def stream(self, request: ChatRequest, *, secrets: Mapping[str, Secret]) -> AsyncIterator[ChatChunk]:
         """The answer in pieces, as they come. Closing the iterator stops the provider."""
+        ...
+
+
+@runtime_checkable
+class TenantAIProvider(Protocol):
+    """A provider that uses the unit of work, as one that calls over `uow.outbound` does.
+
+    The hook may return one in place of an `AIProvider`; it is bound before each use.
+    """
+
+    @property
+    def name(self) -> str:
+        """snake_case; what a request names it by."""
+        ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Vault names of what it needs, such as its key; they must be in its manifest. Those that the vault holds are
+        given to each call.
+        """
+        ...
+
+    def bind(self, uow: SteppedUnitOfWork) -> AIProvider:
+        """The provider for one request; `uow` acts as the plugin that brings the provider."""
         ...

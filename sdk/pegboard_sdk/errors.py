@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 __all__ = (
+    "CapabilityDenied",
     "Conflict",
     "DomainError",
     "FieldError",
@@ -155,3 +156,18 @@ class ServiceMissing(Unavailable):
     """No enabled plugin offers the service that this needs."""
 
     code = "service_missing"
+
+
+class CapabilityDenied(RuntimeError):
+    """A plugin used what its manifest does not ask for. It is the plugin's mistake, not the caller's, so it is no
+    `DomainError`: the caller is told of an internal error, the log and the audit trail say what was used.
+
+    `plugin` is whose code acted; `kind` is what was to be used: `table`, `secret`, `service`, `host` or `ai_spend`;
+    `what` is its name.
+    """
+
+    def __init__(self, plugin: str, kind: str, what: str, why: str) -> None:
+        super().__init__(f"the plugin {plugin} may not do this: {why}")
+        self.plugin = plugin
+        self.kind = kind
+        self.what = what

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from litestar import Controller
 
     from pegboard_sdk.access import Permission, RoleGrant
-    from pegboard_sdk.ai import AIProvider
+    from pegboard_sdk.ai import AIProvider, TenantAIProvider
     from pegboard_sdk.connectors import Connector
     from pegboard_sdk.database import PiccoloApp
     from pegboard_sdk.events import Event, EventHandler
@@ -139,7 +139,7 @@ def payment_providers(context: PluginContext) -> "Sequence[PaymentProvider | Ten
 
 
 @hookspec
-def ai_providers(context: PluginContext) -> "Sequence[AIProvider]":  # type: ignore[empty-body]
+def ai_providers(context: PluginContext) -> "Sequence[AIProvider | TenantAIProvider]":  # type: ignore[empty-body]
     """Language models; the ai_providers plugin uses them."""
 
 

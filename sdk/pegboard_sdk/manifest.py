@@ -8,11 +8,20 @@ MANIFEST_NAME = "plugin.toml"
 
 
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a plugin asks to use: tables that it owns, hosts that it calls, vault secrets that it reads, AI spend."""
+    """What a plugin asks to use. Whatever is not listed is refused when the plugin's code uses it.
+
+    `tables` are those that it owns. `services` are the protocols of other plugins and of the kernel that it uses, by
+    name (`Escrow`); a plugin may always use its own. `secrets` are vault secrets that it reads, `<name>.<snake_case>`.
+    `outbound_hosts` are hosts that it calls: `api.example.com`, `*.example.com` (its subdomains), `*` (any), each with
+    `:port` where it is only that one; or where the address is configured, `settings:<field>` and `secret:<secret>`:
+    the host of the URL there. `ai_spend` is whether it may have language models answer (`ModelGateway`), which costs
+    money.
+    """
 
     tables: list[str] = []
     outbound_hosts: list[str] = []
     secrets: list[str] = []
+    services: list[str] = []
     ai_spend: bool = False
 
 

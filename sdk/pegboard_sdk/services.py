@@ -2,20 +2,22 @@
 it.
 
 A plugin offers one from its `services` hook: `[Service(Escrow, EscrowService())]`. Implementations are stateless:
-each method takes the caller's unit of work and works in the caller's transaction.
+each method takes the caller's unit of work and works in the caller's transaction. What it gets acts as the offering
+plugin (`uow.plugin`); `uow.caller` is who called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
+from pegboard_sdk.ai import ChatMessage, TokenUsage
 from pegboard_sdk.money import Money
 from pegboard_sdk.pagination import Page
 from pegboard_sdk.records import RecordView
-from pegboard_sdk.work import UnitOfWork
+from pegboard_sdk.work import SteppedUnitOfWork, UnitOfWork
 
 __all__ = (
     "AuditEntryView",
@@ -24,6 +26,9 @@ __all__ = (
     "Consent",
     "Escrow",
     "EscrowView",
+    "ModelAnswer",
+    "ModelGateway",
+    "ModelPiece",
     "Records",
     "Service",
     "Taxonomies",
@@ -90,6 +95,73 @@ class Consent(Protocol):
 
     async def has(self, uow: UnitOfWork, *, account_id: UUID, purpose: str) -> bool:
         """Whether the account's consent to the processing purpose stands now, for the notice's current version."""
+        ...
+
+
+class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A language model's answer. `id` is that of the usage that was counted; `estimated` is whether the tokens are an
+    upper bound, the provider not counting them.
+    """
+
+    id: UUID
+    provider: str
+    model: str
+    content: str
+    finish_reason: str
+    usage: TokenUsage
+    estimated: bool
+
+
+class ModelPiece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A piece of a streamed answer: `content` as it comes; the last one has the rest, as in `ModelAnswer`."""
+
+    content: str = ""
+    id: UUID | None = None
+    finish_reason: str | None = None
+    usage: TokenUsage | None = None
+    estimated: bool = False
+
+
+class ModelGateway(Protocol):
+    """Language models, metered. Offered by ai_providers. Using it needs `capabilities.ai_spend = true`.
+
+    Whose tokens are spent is `account_id`, or the account that acts: its quota and consent hold as if it asked itself.
+    What was spent is on record with the plugin that asked. What is left out is the administrator's choice. Never called
+    inside a step.
+
+    Both raise:
+        InvalidInput: the model or the length is not offered, or nobody's tokens are named and no account acts.
+        Forbidden: the account has not consented to having texts sent to a model.
+        TooManyRequests: its tokens of the day don't suffice, or the provider has too much to do.
+        UpstreamFailed, Unavailable: the provider failed, or none is set up.
+    """
+
+    async def complete(
+        self,
+        uow: SteppedUnitOfWork,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float = 0.7,
+        account_id: UUID | None = None,
+    ) -> ModelAnswer:
+        """The whole answer at once."""
+        ...
+
+    async def stream(
+        self,
+        uow: SteppedUnitOfWork,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float = 0.7,
+        account_id: UUID | None = None,
+    ) -> AsyncGenerator[ModelPiece]:
+        """The answer in pieces, the first of which has come when this returns. Close it (`aclosing`): whatever ends it,
+        the tokens so far are counted.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ import msgspec
 from pegboard_sdk.access import Principal
 from pegboard_sdk.events import Event
 from pegboard_sdk.jobs import ExternalJob, Job
+from pegboard_sdk.outbound import Outbound
 from pegboard_sdk.settings import Secret
 
 __all__ = ("Context", "Record", "SteppedUnitOfWork", "UnitOfWork")
@@ -50,6 +51,18 @@ class Context(Protocol):
         """The id that the log, the problem documents and the audit share."""
         ...
 
+    @property
+    def plugin(self) -> str:
+        """The plugin whose code acts: whose route, job or handler this is, or whose service was called with it. What it
+        may use is what that plugin's manifest says.
+        """
+        ...
+
+    @property
+    def caller(self) -> str:
+        """In a service's or an extension's method, the plugin that called it; else `plugin`."""
+        ...
+
     def settings(self, type: type[T]) -> T:
         """The plugin's settings, by its settings Struct.
 
@@ -61,7 +74,11 @@ class Context(Protocol):
     def service(self, protocol: type[S]) -> S:
         """The implementation of a protocol of `pegboard_sdk.services` (or of a plugin's own).
 
+        The method that is called with this unit of work gets a view of it that acts as the offering plugin, in the same
+        transaction. Each use is on record.
+
         Raises:
+            CapabilityDenied: the manifest does not list it in `capabilities.services`.
             ServiceMissing: no enabled plugin offers it (503 for the caller).
         """
         ...
@@ -78,7 +95,9 @@ class Context(Protocol):
 class UnitOfWork(Context, Protocol):
     """One transaction (or, in a GET, plain reads), seen through row-level security as the principal's tenant.
 
-    SQL is PostgreSQL's with `$1` parameters; values are never put into the text.
+    SQL is PostgreSQL's with `$1` parameters; values are never put into the text. It may name the acting plugin's
+    tables, views and functions, and begins with SELECT, INSERT, UPDATE, DELETE, MERGE, WITH, VALUES or LOCK: whatever
+    else raises `CapabilityDenied`.
     """
 
     async def fetch(self, sql: str, *args: Any) -> list[Record]:
@@ -139,8 +158,16 @@ class UnitOfWork(Context, Protocol):
         """
         ...
 
-    async def secret(self, name: str) -> Secret | None:
-        """A secret from the vault by name (`<plugin>.<snake_case>`): the tenant's, else the platform's, else None."""
+    async def secret(self, name: str, *, of: object | None = None) -> Secret | None:
+        """A secret from the vault by name (`<plugin>.<snake_case>`): the tenant's, else the platform's, else None. The
+        reading is on record, once per unit of work.
+
+        `of` is something that `extensions` gave, such as a connector: then the secret is one that it names (in its
+        attribute `secret` or `secrets`), and it is of the plugin that brings it.
+
+        Raises:
+            CapabilityDenied: the manifest does not list it in `capabilities.secrets`.
+        """
         ...
 
     def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
@@ -154,6 +181,11 @@ class SteppedUnitOfWork(Context, Protocol):
     """For routes and jobs that call out (`external=True`): transactions are opened in steps and none is open during a
     call.
     """
+
+    @property
+    def outbound(self) -> Outbound:
+        """HTTP to other programs, to the hosts that the acting plugin's manifest lists."""
+        ...
 
     def step(self, *, settles: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
         """A transaction that commits at the end of the block and rolls back on an exception. Reserve → step ends → call

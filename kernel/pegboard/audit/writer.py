@@ -1,6 +1,6 @@
 """Writing the audit trail: what was done in the transaction that did it, what was refused in one of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pegboard.runtime import Runtime
     from pegboard.work import Work
 
-__all__ = ("insert_entry", "record_refusal", "write_entry")
+__all__ = ("entry_of", "insert_entry", "record_refusal", "write_entries", "write_entry")
 
 _INSERT = """
 INSERT INTO kernel_audit_entries
@@ -93,8 +93,34 @@ async def write_entry(
     reason: str | None = None,
 ) -> None:
     """Write an entry over a connection, for where there is no unit of work. `principal` is who acted."""
-    await connection.execute(
-        _INSERT,
+    values = entry_of(
+        principal,
+        action,
+        object_type=object_type,
+        object_id=object_id,
+        request_id=request_id,
+        before=before,
+        after=after,
+        outcome=outcome,
+        reason=reason,
+    )
+    await connection.execute(_INSERT, *values)
+
+
+def entry_of(
+    principal: Principal,
+    action: str,
+    *,
+    object_type: str,
+    object_id: UUID | str | None,
+    request_id: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    outcome: AuditOutcome = "success",
+    reason: str | None = None,
+) -> tuple[Any, ...]:
+    """An entry that is yet to be written, for `write_entries`."""
+    return (
         new_id(),
         principal.tenant_id,
         principal.kind,
@@ -109,6 +135,11 @@ async def write_entry(
         reason,
         request_id,
     )
+
+
+async def write_entries(connection: Any, entries: Sequence[tuple[Any, ...]]) -> None:
+    """Write several entries in one round trip."""
+    await connection.executemany(_INSERT, entries)
 
 
 def _json(fields: Mapping[str, Any] | None) -> str | None:

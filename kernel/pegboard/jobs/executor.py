@@ -37,15 +37,15 @@ class _LeasedSteppedWork(SteppedWork):
     __slots__ = ("_job",)
 
     def __init__(
-        self, runtime: "Runtime", registry: Registry, principal: Principal, request_id: str, job: Claimed
+        self, runtime: "Runtime", registry: Registry, principal: Principal, request_id: str, job: Claimed, plugin: str
     ) -> None:
-        super().__init__(runtime, registry, principal, request_id)
+        super().__init__(runtime, registry, principal, request_id, plugin=plugin)
         self._job = job
 
     @asynccontextmanager
     async def step(self, *, settles: bool = False) -> AsyncIterator[Work]:
         async with super().step(settles=settles) as work:
-            await work.execute("SELECT kernel_hold_job($1, $2)", *self._job.token)
+            await work.connection.execute("SELECT kernel_hold_job($1, $2)", *self._job.token)
             yield work
 
 
@@ -110,14 +110,26 @@ class Executor:
 
     async def _transact(self, job: Claimed, runnable: Runnable, registry: Registry) -> Work:
         closing: list[str] = []
-        async with self._runtime.database.transaction(job.tenant_id, closing=closing) as connection:
-            work = Work(connection, self._runtime, registry, _principal(job), _request_id(job))
-            result = await runnable.run(work, msgspec.json.decode(job.payload, type=runnable.payload))
-            await self._complete(connection, job, result, closing)
+        work: Work | None = None
+        try:
+            async with self._runtime.database.transaction(job.tenant_id, closing=closing) as connection:
+                work = Work(
+                    connection, self._runtime, registry, _principal(job), _request_id(job), plugin=runnable.plugin
+                )
+                try:
+                    result = await runnable.run(work, msgspec.json.decode(job.payload, type=runnable.payload))
+                    await work.record_uses()
+                finally:
+                    work.ended()
+                await self._complete(connection, job, result, closing)
+        except BaseException:
+            if work is not None:
+                work.note_uses()
+            raise
         return work
 
     async def _call_out(self, job: Claimed, runnable: Runnable, registry: Registry) -> Work:
-        stepped = _LeasedSteppedWork(self._runtime, registry, _principal(job), _request_id(job), job)
+        stepped = _LeasedSteppedWork(self._runtime, registry, _principal(job), _request_id(job), job, runnable.plugin)
         result = await runnable.run(stepped, msgspec.json.decode(job.payload, type=runnable.payload))
         closing: list[str] = []
         async with self._runtime.database.transaction(job.tenant_id, closing=closing) as connection:

@@ -5,6 +5,8 @@ from typing import Any
 
 from pegboard_sdk.events import EventHandler
 
+from pegboard.capabilities.grants import compile_grants
+from pegboard.capabilities.views import offered
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 
 __all__ = ("compile_registry",)
@@ -15,6 +17,7 @@ def compile_registry(plugins: Sequence[LoadedPlugin], skipped: Iterable[SkippedP
 
     Of two implementations of a service the later one wins.
     """
+    skipped = tuple(sorted(skipped, key=lambda one: one.name))
     roles: dict[str, set[str]] = {}
     handlers: dict[str, list[EventHandler]] = {}
     extensions: dict[str, list[Any]] = {}
@@ -29,17 +32,25 @@ def compile_registry(plugins: Sequence[LoadedPlugin], skipped: Iterable[SkippedP
             handlers.setdefault(handler.event, []).append(handler)
             owners[f"{handler.event}/{handler.name}"] = plugin.name
         for hook, items in plugin.extensions.items():
-            extensions.setdefault(hook, []).extend(items)
+            extensions.setdefault(hook, []).extend(offered(item, plugin.name) for item in items)
         owners.update((thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules))
     return Registry(
         plugins=tuple(plugins),
-        skipped=tuple(sorted(skipped, key=lambda one: one.name)),
+        skipped=skipped,
         permissions={permission.name: permission for plugin in plugins for permission in plugin.permissions},
         role_permissions={role: frozenset(permissions) for role, permissions in roles.items()},
         jobs={job.name: job for plugin in plugins for job in plugin.jobs},
         schedules={schedule.name: schedule for plugin in plugins for schedule in plugin.schedules},
         event_handlers={event: tuple(several) for event, several in handlers.items()},
-        services={service.protocol: service.implementation for plugin in plugins for service in plugin.services},
+        services={
+            service.protocol: offered(service.implementation, plugin.name, service=service.protocol)
+            for plugin in plugins
+            for service in plugin.services
+        },
+        grants=compile_grants(
+            {plugin.name: (plugin.manifest, plugin.settings) for plugin in plugins if plugin.name != "kernel"},
+            [one.manifest for one in skipped if one.manifest is not None],
+        ),
         settings={type(plugin.settings): plugin.settings for plugin in plugins if plugin.settings is not None},
         extensions={hook: tuple(items) for hook, items in extensions.items()},
         owners=owners,

@@ -15,7 +15,7 @@ import pluggy
 from litestar import Controller
 from pegboard_sdk import hookspecs
 from pegboard_sdk.access import Permission, RoleGrant
-from pegboard_sdk.ai import AIProvider
+from pegboard_sdk.ai import AIProvider, TenantAIProvider
 from pegboard_sdk.connectors import Connector
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.events import Event, EventHandler
@@ -67,7 +67,7 @@ SINGLES: Mapping[str, str] = {
 
 EXTENSION_PROTOCOLS: Mapping[str, tuple[type, ...]] = {
     "payment_providers": (PaymentProvider, TenantPaymentProvider),
-    "ai_providers": (AIProvider,),
+    "ai_providers": (AIProvider, TenantAIProvider),
     "connectors": (Connector,),
 }
 """Collecting hooks of the SDK, whose items other plugins use, and the protocols of which each item follows one."""

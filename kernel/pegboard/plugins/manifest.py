@@ -111,8 +111,24 @@ def _prefixes(manifest: Manifest, source: Source) -> Iterator[ConfigError]:
         prefix, _, rest = secret.partition(".")
         if prefix != name or not SNAKE.match(rest):
             yield source.error(("capabilities", "secrets"), f"{secret!r} must look like {name}.<snake_case>")
+    for service in capabilities.services:
+        if not service.isidentifier():
+            yield source.error(("capabilities", "services"), f"{service!r} is not a protocol's name, such as Escrow")
+        elif service == "ModelGateway":
+            yield source.error(("capabilities", "services"), "write `ai_spend = true` in place of ModelGateway")
     for host in capabilities.outbound_hosts:
-        if host != "*" and not _HOST.match(host):
+        kind, _, named = host.partition(":")
+        if kind == "settings":
+            if not SNAKE.match(named) or not manifest.settings:
+                yield source.error(
+                    ("capabilities", "outbound_hosts"), f"{host!r} must name a field of the plugin's settings"
+                )
+        elif kind == "secret":
+            if named not in capabilities.secrets:
+                yield source.error(
+                    ("capabilities", "outbound_hosts"), f"{host!r} must name a secret that capabilities.secrets lists"
+                )
+        elif host.partition(":")[0] != "*" and not _HOST.match(host):
             yield source.error(("capabilities", "outbound_hosts"), f"{host!r} is not a host name")
 
 

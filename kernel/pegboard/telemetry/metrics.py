@@ -61,6 +61,19 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self.outbound = Counter(
+            "pegboard_outbound_requests_total",
+            "Calls to other programs by outcome: 2xx, 3xx, 4xx, 5xx, failed, refused.",
+            ("plugin", "outcome"),
+            registry=self.registry,
+        )
+        self.outbound_seconds = Histogram(
+            "pegboard_outbound_request_duration_seconds",
+            "Time of a call to another program, to the end of its answer.",
+            ("plugin",),
+            buckets=(*BUCKETS, 30.0, 60.0, 120.0),
+            registry=self.registry,
+        )
         self.outbox_lag = Gauge(
             "pegboard_outbox_lag_seconds",
             "Age of the oldest row that waits for the relay.",
@@ -118,6 +131,12 @@ class Metrics:
             MultiProcessCollector(shared, folder)
             return generate_latest(shared)
         return generate_latest(self.registry)
+
+    def observe_outbound(self, plugin: str, outcome: str, seconds: float) -> None:
+        """Count one call to another program."""
+        self.outbound.labels(plugin, outcome).inc()
+        if outcome != "refused":
+            self.outbound_seconds.labels(plugin).observe(seconds)
 
 
 def share_metrics(folder: Path) -> dict[str, str]:

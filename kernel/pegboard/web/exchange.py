@@ -20,7 +20,7 @@ from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from pegboard.web.problems import PROBLEM_JSON, OutcomeUnknown, encode_problem
 from pegboard.web.streams import StreamAnswer
-from pegboard.work import ReadWork, SteppedWork, transact
+from pegboard.work import KERNEL, ReadWork, SteppedWork, transact
 
 __all__ = ("Exchange",)
 
@@ -80,7 +80,7 @@ class Exchange:
         if route.external:
             return await self._run_external(route, call)
         if route.safe:
-            work = ReadWork(self.runtime, self.registry, self.known_principal, self.request_id)
+            work = ReadWork(self.runtime, self.registry, self.known_principal, self.request_id, plugin=self.plugin)
             try:
                 return self._encoded(route, await call(work))
             finally:
@@ -100,11 +100,12 @@ class Exchange:
                     isolation=route.isolation,
                     committing=self._committing,
                 ) as work:
-                    if key is not None and (replay := await key.begin(work)) is not None:
+                    if key is not None and (replay := await key.begin(work.acting_as(KERNEL))) is not None:
                         return replay
+                    plugin=self.plugin,
                     response = self._encoded(route, await call(work))
                     if key is not None and not isinstance(response, Stream):
-                        await key.store(work, response)
+                        await key.store(work.acting_as(KERNEL), response)
                 return response
             except asyncpg.PostgresError as error:
                 if not isinstance(error, asyncpg.PostgresConnectionError):
@@ -127,8 +128,10 @@ class Exchange:
         )
         key = await self._idempotency_key(route)
         if key is None:
+            plugin=self.plugin,
             return self._encoded(route, await call(work))
-        async with work.step() as step:
+        kernel = work.acting_as(KERNEL)
+        async with kernel.step() as step:
             lease = (route.timeout or self.runtime.config.http.request_timeout) + LEASE_MARGIN
             replay = await key.reserve(step, lease)
         self.uncertain = False  # so far the key is all there is
@@ -137,10 +140,10 @@ class Exchange:
         try:
             response = self._encoded(route, await call(work))
         except BaseException as error:
-            await self._settle_failure(work, key, error)
+            await self._settle_failure(kernel, key, error)
             raise
         if not isinstance(response, Stream):
-            async with work.step(settles=True) as step:
+            async with kernel.step(settles=True) as step:
                 await key.settle(step, response)
         return response
 

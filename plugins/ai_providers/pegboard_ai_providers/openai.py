@@ -5,18 +5,16 @@ are server-sent events whose data is JSON and at last `[DONE]`; `stream_options.
 a last event.
 """
 
-import asyncio
 import math
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any
 
-import httpx
 import msgspec
-from pegboard_sdk import Secret
-from pegboard_sdk.ai import ChatChunk, ChatCompletion, ChatRequest, TokenUsage
+from pegboard_sdk import Secret, SteppedUnitOfWork
+from pegboard_sdk.ai import AIProvider, ChatChunk, ChatCompletion, ChatRequest, TokenUsage
 from pegboard_sdk.errors import DomainError
+from pegboard_sdk.outbound import Outbound, OutboundAddressInvalid, OutboundFailed, OutboundStream, OutboundTooLarge
 
 from pegboard_ai_providers.errors import ProviderAnswerUnreadable, ProviderBusy, ProviderFailed, ProviderNotSetUp
 
@@ -25,7 +23,8 @@ __all__ = ("OpenAICompatible",)
 BASE_URL = "ai_providers.openai_base_url"
 API_KEY = "ai_providers.openai_api_key"
 MAX_ANSWER = 8 * 1024 * 1024
-CONNECT_TIMEOUT = 10.0
+MAX_TIMEOUT = 630.0
+"""Seconds: more than whoever asks may be patient for, so that theirs is what ends the wait."""
 EVENTS = "text/event-stream"
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
@@ -62,8 +61,8 @@ class _Chunk(msgspec.Struct):
 
 
 class OpenAICompatible:
-    """`pegboard_sdk.ai.AIProvider` over HTTP. `base_url` is used where the vault has none. How long an answer may take
-    is the caller's to say.
+    """`pegboard_sdk.ai.TenantAIProvider` over HTTP. `base_url` is used where the vault has none. How long an answer may
+    take is the caller's to say.
     """
 
     name = "openai_compatible"
@@ -71,8 +70,19 @@ class OpenAICompatible:
 
     def __init__(self, *, base_url: str) -> None:
         self._base_url = base_url
-        self._timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
-        self._tls: ssl.SSLContext | None = None
+
+    def bind(self, uow: SteppedUnitOfWork) -> AIProvider:
+        """The provider, which calls by way of `uow`."""
+        return _Bound(uow.outbound, self._base_url)
+
+
+class _Bound:
+    name = OpenAICompatible.name
+    secrets = OpenAICompatible.secrets
+
+    def __init__(self, outbound: Outbound, base_url: str) -> None:
+        self._outbound = outbound
+        self._base_url = base_url
 
     async def complete(self, request: ChatRequest, *, secrets: Mapping[str, Secret]) -> ChatCompletion:
         """The whole answer at once.
@@ -81,7 +91,7 @@ class OpenAICompatible:
             ProviderNotSetUp, ProviderFailed, ProviderBusy, ProviderAnswerUnreadable: see each.
         """
         async with self._ask(request, secrets, stream=False) as response:
-            body = b"".join([part async for part in _bounded(response)])
+            body = b"".join([part async for part in response.pieces()])
         answer = _decoded(body, _Answer)
         if not answer.choices:
             raise ProviderAnswerUnreadable("The provider's answer holds no choice.")
@@ -117,11 +127,11 @@ class OpenAICompatible:
     @asynccontextmanager
     async def _ask(
         self, request: ChatRequest, secrets: Mapping[str, Secret], *, stream: bool
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[OutboundStream]:
         url = _address(secrets[BASE_URL].reveal() if BASE_URL in secrets else self._base_url)
         headers = {}
         if API_KEY in secrets:
-            headers["authorization"] = b"Bearer " + secrets[API_KEY].reveal().strip().encode()
+            headers["authorization"] = f"Bearer {secrets[API_KEY].reveal().strip()}"
         body: dict[str, Any] = {
             "model": request.model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
@@ -131,71 +141,62 @@ class OpenAICompatible:
         }
         if stream:
             body["stream_options"] = {"include_usage": True}
-        if self._tls is None:
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context)  # reads the certificates: once is enough
         try:
-            async with (
-                httpx.AsyncClient(timeout=self._timeout, verify=self._tls, follow_redirects=False) as client,
-                client.stream("POST", url, json=body, headers=headers) as response,
-            ):
-                if response.status_code != 200:
+            async with self._outbound.stream(
+                "POST", url, json=body, headers=headers, timeout=MAX_TIMEOUT, max_bytes=MAX_ANSWER
+            ) as response:
+                if response.status != 200:
                     raise _refusal(response)
                 yield response
-        except httpx.HTTPError as error:
+        except OutboundAddressInvalid as error:
+            raise _not_set_up("The language model's address is none") from error
+        except OutboundTooLarge as error:
+            raise ProviderAnswerUnreadable("The provider's answer is too large.") from error
+        except OutboundFailed as error:
             raise ProviderFailed("The provider can't be reached, or broke off. Try again in a moment.") from error
 
 
-def _address(base: str) -> httpx.URL:
+def _address(base: str) -> str:
     """Where to ask, from what the administrator says."""
-    try:
-        url = httpx.URL(f"{base.strip().rstrip('/')}/chat/completions")
-        if url.scheme in ("http", "https") and url.host and (url.port is None or 0 < url.port < 65536):
-            return url
-    except httpx.InvalidURL:
-        pass  # refused as the others
-    state = "The language model's address is none" if base.strip() else "No language model is set up here"
-    raise ProviderNotSetUp(
+    if not base.strip():
+        raise _not_set_up("No language model is set up here")
+    return f"{base.strip().rstrip('/')}/chat/completions"
+
+
+def _not_set_up(state: str) -> ProviderNotSetUp:
+    return ProviderNotSetUp(
         f"{state}: the administrator sets plugins.ai_providers.base_url, or stores the address by"
         f" `pegboard secrets set {BASE_URL}`.",
         retry_after=300,
     )
 
 
-def _refusal(response: httpx.Response) -> DomainError:
+def _refusal(response: OutboundStream) -> DomainError:
     """What a status other than 200 means to the caller. The provider's own text stays here: it may quote the key."""
-    if response.status_code == 429:
-        return ProviderBusy("The provider has too much to do. Try again later.", retry_after=_seconds(response))
-    if response.status_code in (401, 403):
+    if response.status == 429:
+        return ProviderBusy("The provider has too much to do. Try again later.", retry_after=_seconds(response.headers))
+    if response.status in (401, 403):
         return ProviderFailed("The provider refuses our key: the administrator has to store a valid one.")
-    if response.status_code in (400, 404, 422):
+    if response.status in (400, 404, 422):
         return ProviderFailed(
             "The provider refuses the request: it may not know the model, or the text is too long for it."
         )
     return ProviderFailed("The provider failed. Try again in a moment.")
 
 
-def _seconds(response: httpx.Response) -> int:
+def _seconds(headers: Mapping[str, str]) -> int:
     try:
-        return max(1, min(3600, math.ceil(float(response.headers.get("retry-after", "30")))))
+        return max(1, min(3600, math.ceil(float(headers.get("retry-after", "30")))))
     except (ValueError, OverflowError):  # a date, or no finite number
         return 30
 
 
-async def _bounded(response: httpx.Response) -> AsyncGenerator[bytes]:
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > MAX_ANSWER:
-            raise ProviderAnswerUnreadable("The provider's answer is too large.")
-        yield part
-
-
-async def _events(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """The data of server-sent events. httpx's lines won't do: they end at any of Unicode's separators, which may stand
-    amid JSON.
+async def _events(response: OutboundStream) -> AsyncGenerator[bytes]:
+    """The data of server-sent events. Lines are cut as bytes: as text they would end at any of Unicode's separators,
+    which may stand amid JSON.
     """
     rest = b""
-    async with aclosing(_bounded(response)) as parts:
+    async with aclosing(response.pieces()) as parts:
         async for part in parts:
             *lines, rest = (rest + part).split(b"\n")
             for line in lines:

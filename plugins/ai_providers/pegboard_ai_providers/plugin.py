@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 from pegboard_sdk import Event, ExternalJob, Job, Permission, PluginContext, RoleGrant, Schedule, hookimpl
-from pegboard_sdk.ai import AIProvider
+from pegboard_sdk.ai import TenantAIProvider
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.http import Controller
+from pegboard_sdk.services import ModelGateway, Service
 
 from pegboard_ai_providers import controllers as http
 from pegboard_ai_providers import jobs as background
 from pegboard_ai_providers.events import EVENTS
 from pegboard_ai_providers.openai import OpenAICompatible
 from pegboard_ai_providers.permissions import GRANTS, PERMISSIONS
+from pegboard_ai_providers.service.gateway import ModelGatewayService
 from pegboard_ai_providers.settings import Settings
 from pegboard_ai_providers.tables import TABLES
 
@@ -52,6 +54,11 @@ def schedules() -> Sequence[Schedule]:
 
 
 @hookimpl
-def ai_providers(context: PluginContext) -> Sequence[AIProvider]:
+def services() -> Sequence[Service]:
+    return (Service(ModelGateway, ModelGatewayService()),)
+
+
+@hookimpl
+def ai_providers(context: PluginContext) -> Sequence[TenantAIProvider]:
     settings = context.settings(Settings)
     return (OpenAICompatible(base_url=settings.base_url),)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from pegboard_sdk.ai import ChatMessage, TokenUsage
+from pegboard_sdk.ai import ChatMessage
+from pegboard_sdk.services import ModelAnswer, ModelPiece
 
 __all__ = ("Completion", "CompletionCreate", "Piece", "Quota", "Usage", "UsageState")
 
@@ -26,28 +27,14 @@ class CompletionCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
 
 
-class Completion(msgspec.Struct, frozen=True, kw_only=True):
+class Completion(ModelAnswer, frozen=True, kw_only=True):
     """A model's answer. `id` is that of its usage row; `estimated` is whether the tokens are our guess, the provider
     not counting them.
     """
 
-    id: UUID
-    provider: str
-    model: str
-    content: str
-    finish_reason: str
-    usage: TokenUsage
-    estimated: bool
 
-
-class Piece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Piece(ModelPiece, frozen=True, kw_only=True, omit_defaults=True):
     """An event of a streamed answer: `content` as it comes; the last one has the rest, as in `Completion`."""
-
-    content: str = ""
-    id: UUID | None = None
-    finish_reason: str | None = None
-    usage: TokenUsage | None = None
-    estimated: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

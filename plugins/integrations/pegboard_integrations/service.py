@@ -39,7 +39,7 @@ class InboxService:
             DeliveryIdReused: its id came before with another content.
         """
         connector = self._connector(provider)
-        secret = await self._uow.secret(connector.secret)
+        secret = await self._uow.secret(connector.secret, of=connector)
         if secret is None:
             raise ConnectorNotSetUp(
                 f"Webhooks of {provider} are not set up here: the administrator stores the signing secret by"
@@ -120,7 +120,7 @@ class InboxService:
                 name=connector.name,
                 url=f"/api/v1/integrations/webhooks/{connector.name}",
                 secret=connector.secret,
-                ready=await self._uow.secret(connector.secret) is not None,
+                ready=await self._uow.secret(connector.secret, of=connector) is not None,
             )
             for connector in self._uow.extensions("connectors")
         ]

@@ -60,7 +60,7 @@ class Desk:
         return actions[step.what](step)
 
     async def ask(self, step: Step) -> bool:
-        meter = Meter(stepped(self.platform, self.account, self.registry))
+        meter = Meter(stepped(self.platform, self.account, self.registry), self.account.id)
         request = ChatRequest(model="m", messages=[ChatMessage("user", "")], max_tokens=max(1, step.tokens))
         try:
             self.requests.append((meter, await meter.reserve(self.provider, request)))

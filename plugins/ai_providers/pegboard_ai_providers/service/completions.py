@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from pegboard_sdk import SteppedUnitOfWork
-from pegboard_sdk.ai import AIProvider, ChatChunk, ChatRequest, TokenUsage
+from pegboard_sdk.ai import AIProvider, ChatChunk, ChatRequest, TenantAIProvider, TokenUsage
 
 from pegboard_ai_providers.errors import ModelNotAllowed, ProviderFailed, ProviderUnknown
 from pegboard_ai_providers.schemas import Completion, CompletionCreate, Piece
@@ -18,12 +19,12 @@ DEFAULT_TOKENS = 256
 
 
 class CompletionService:
-    """Answers of language models, one account's."""
+    """Answers of language models, one account's: that of `account_id`, or who asks."""
 
-    def __init__(self, uow: SteppedUnitOfWork) -> None:
+    def __init__(self, uow: SteppedUnitOfWork, account_id: UUID | None = None) -> None:
         self._uow = uow
         self._settings = uow.settings(Settings)
-        self._meter = Meter(uow)
+        self._meter = Meter(uow, account_id or uow.principal.account)
 
     async def complete(self, data: CompletionCreate) -> Completion:
         """The whole answer.
@@ -37,7 +38,7 @@ class CompletionService:
         reservation = await self._meter.reserve(provider, request)
         try:
             async with self._patience():
-                answer = await provider.complete(request, secrets=reservation.secrets)
+                answer = await self._bound(provider).complete(request, secrets=reservation.secrets)
         except Exception:
             await self._meter.release(reservation)
             raise
@@ -64,7 +65,7 @@ class CompletionService:
         """
         provider, request = self._provider(data.provider), self._request(data)
         reservation = await self._meter.reserve(provider, request)
-        chunks = provider.stream(request, secrets=reservation.secrets)
+        chunks = self._bound(provider).stream(request, secrets=reservation.secrets)
         try:
             first = await self._next(chunks)
             if first is None:
@@ -110,7 +111,10 @@ class CompletionService:
         except TimeoutError as error:
             raise ProviderFailed("The provider took too long. Try again, or ask for a shorter answer.") from error
 
-    def _provider(self, name: str | None) -> AIProvider:
+    def _bound(self, provider: AIProvider | TenantAIProvider) -> AIProvider:
+        return provider.bind(self._uow) if isinstance(provider, TenantAIProvider) else provider
+
+    def _provider(self, name: str | None) -> AIProvider | TenantAIProvider:
         providers = self._uow.extensions("ai_providers")
         for provider in providers:
             if name is None or provider.name == name:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from pegboard_sdk import Secret, SteppedUnitOfWork, UnitOfWork
-from pegboard_sdk.ai import AIProvider, ChatRequest, TokenUsage
+from pegboard_sdk.ai import AIProvider, ChatRequest, TenantAIProvider, TokenUsage
 from pegboard_sdk.services import Consent
 
 from pegboard_ai_providers.errors import ConsentMissing, QuotaExhausted
@@ -50,15 +50,16 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meter:
-    """Meters one request."""
+    """Meters one request, for the account whose tokens it uses."""
 
-    def __init__(self, uow: SteppedUnitOfWork) -> None:
+    def __init__(self, uow: SteppedUnitOfWork, account_id: UUID) -> None:
         self._uow = uow
+        self._account_id = account_id
         self._settings = uow.settings(Settings)
         self._lease = self._settings.timeout + LEASE_GRACE
         self._renewed = time.monotonic()
 
-    async def reserve(self, provider: AIProvider, request: ChatRequest) -> Reservation:
+    async def reserve(self, provider: AIProvider | TenantAIProvider, request: ChatRequest) -> Reservation:
         """Set aside what the request uses at most.
 
         Raises:
@@ -70,7 +71,7 @@ class Meter:
         tokens = prompt_bound + request.max_tokens
         self._renewed = time.monotonic()
         async with self._uow.step() as uow:
-            account_id = uow.principal.account
+            account_id = self._account_id
             await self._check_consent(uow, account_id)
             usage = UsageRepository(uow)
             day = await usage.reserve(account_id, tokens=tokens, limit=self._settings.daily_tokens)
@@ -78,7 +79,7 @@ class Meter:
                 usage_id = await usage.insert(
                     account_id, provider=provider.name, model=request.model, day=day, tokens=tokens, lease=self._lease
                 )
-                secrets = {name: secret for name in provider.secrets if (secret := await uow.secret(name))}
+                secrets = {name: secret for name in provider.secrets if (secret := await uow.secret(name, of=provider))}
                 return Reservation(
                     usage_id=usage_id, secrets=secrets, prompt_bound=prompt_bound, max_tokens=request.max_tokens
                 )
@@ -168,6 +169,7 @@ async def settle(
             "model": row["model"],
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
+            **({} if uow.caller == uow.plugin else {"plugin": uow.caller}),
         },
     )
 
