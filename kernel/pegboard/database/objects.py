@@ -149,8 +149,14 @@ SELECT DISTINCT ON (i.type, i.identity)
 FROM dependents d, pg_identify_object(d.classid, d.objid, d.objsubid) i
 WHERE NOT EXISTS (SELECT FROM targets t WHERE t.classid = d.classid AND t.objid = d.objid
                   AND t.objsubid IN (0, d.objsubid))
+-- NOT NULL is a constraint since 18, and a part of its column all the same.
+AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                AND c.contype = 'n')
 ORDER BY i.type, i.identity, d.onclass, d.onobj
 """
+
+
+_WHOSE = "SELECT plugin FROM kernel_plugin_objects WHERE kind = $1 AND identity = $2"
 
 
 async def things_in_the_way(connection: Any, doomed: Sequence[SchemaObject]) -> list[str]:
@@ -161,7 +167,18 @@ async def things_in_the_way(connection: Any, doomed: Sequence[SchemaObject]) -> 
         [one.address[1] for one in doomed],
         [one.address[2] for one in doomed],
     )
-    return [_obstacle(row["kind"], row["identity"], row["needed"], row["plugin"]) for row in rows]
+    found = {
+        (row["kind"], row["identity"]): _obstacle(row["kind"], row["identity"], row["needed"], row["plugin"])
+        for row in rows
+    }
+    # A column that somebody added depends on nothing: it is a part of the table.
+    own = {one.address for one in doomed}
+    tables = {one.address[1]: one.identity for one in doomed if one.kind == "table"}
+    for one in (await read_objects(connection)).values():
+        if one.relation in tables and one.address not in own and (one.kind, one.identity) not in found:
+            plugin = await connection.fetchval(_WHOSE, one.kind, one.identity)
+            found[one.kind, one.identity] = _obstacle(one.kind, one.identity, f"table {tables[one.relation]}", plugin)
+    return [found[key] for key in sorted(found)]
 
 
 def _obstacle(kind: str, identity: str, needed: str, plugin: str | None) -> str:

@@ -6,6 +6,7 @@ from pegboard_sdk import Event, ExternalJob, Permission, PluginContext, RoleGran
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.http import Controller
 from pegboard_sdk.payments import TenantPaymentProvider
+from pegboard_sdk.records import ReferenceColumn
 from pegboard_sdk.services import Escrow, Service
 
 from pegboard_finance.controllers import CONTROLLERS
@@ -56,6 +57,11 @@ def schedules() -> Sequence[Schedule]:
 @hookimpl
 def services() -> Sequence[Service]:
     return [Service(Escrow, EscrowService())]
+
+
+@hookimpl
+def reference_columns() -> Sequence[ReferenceColumn]:
+    return [ReferenceColumn(table="finance_escrows", column="reference")]
 
 
 @hookimpl

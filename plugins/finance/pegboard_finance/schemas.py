@@ -6,10 +6,11 @@ from uuid import UUID
 
 import msgspec
 from pegboard_sdk import Money
+from pegboard_sdk.records import RecordState
 
 from pegboard_finance.states import EscrowState, PaymentState
 
-__all__ = ("Balances", "Escrow", "EscrowFund", "LedgerTotal", "Payment", "StatementLine", "TrialBalance")
+__all__ = ("Balances", "Escrow", "EscrowFund", "LedgerTotal", "Payment", "StatementLine", "Subject", "TrialBalance")
 
 Kind = Literal["asset", "liability", "revenue"]
 Purpose = Literal["wallet", "escrow", "refunds", "platform_fees", "provider_clearing"]
@@ -36,13 +37,23 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What an escrow is for: a record of another plugin. `label` is what people know it by, as long as anybody does;
+    `tombstone`: its plugin was uninstalled.
+    """
+
+    label: str | None
+    state: RecordState
+
+
 class Escrow(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that is held for a purpose. `fee` is the platform's part of `money`, the rest is the payee's; `payment` is
-    the latest one.
+    """Money that is held for a purpose: its `subject`, which `reference` names. `fee` is the platform's part of
+    `money`, the rest is the payee's; `payment` is the latest one.
     """
 
     id: UUID
     reference: str
+    subject: Subject
     state: EscrowState
     payer_id: UUID
     payee_id: UUID

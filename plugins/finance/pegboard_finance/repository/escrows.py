@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from pegboard_sdk import Money, Record, UnitOfWork, new_id
 
-from pegboard_finance.schemas import Escrow, Payment
+from pegboard_finance.schemas import Escrow, Payment, Subject
 from pegboard_finance.states import ESCROWS, EscrowAction, EscrowState, outcome, sources
 
 __all__ = ("EscrowRow", "find_by_reference", "find_escrow", "get_shown", "insert_escrow", "lock_escrow", "move_escrow")
@@ -92,7 +92,7 @@ async def move_escrow(uow: UnitOfWork, escrow_id: UUID, action: EscrowAction) ->
 
 
 async def get_shown(uow: UnitOfWork, escrow_id: UUID) -> Escrow | None:
-    """The escrow with its latest payment, as it is shown."""
+    """The escrow with its latest payment, as it is shown, but for what only others know of its subject."""
     row = await uow.fetchrow(SHOWN, escrow_id)
     if row is None:
         return None
@@ -108,6 +108,7 @@ async def get_shown(uow: UnitOfWork, escrow_id: UUID) -> Escrow | None:
     return Escrow(
         id=row["id"],
         reference=row["reference"],
+        subject=Subject(label=None, state="unavailable"),
         state=row["state"],
         payer_id=row["payer_id"],
         payee_id=row["payee_id"],

@@ -3,16 +3,17 @@
 import re
 from uuid import UUID
 
+import msgspec
 from pegboard_sdk import Money, UnitOfWork
 from pegboard_sdk.errors import FieldError
-from pegboard_sdk.services import EscrowView
+from pegboard_sdk.services import EscrowView, Records
 
 from pegboard_finance import permissions
 from pegboard_finance.errors import EscrowInWrongState, EscrowNotFound, EscrowReferenceTaken, EscrowTermsInvalid
 from pegboard_finance.events import EscrowCancelled, EscrowRefunded, EscrowReleased
 from pegboard_finance.repository import escrows as repository
 from pegboard_finance.repository.escrows import EscrowRow
-from pegboard_finance.schemas import Escrow
+from pegboard_finance.schemas import Escrow, Subject
 from pegboard_finance.service import ledger
 from pegboard_finance.service.fees import platform_fee
 from pegboard_finance.service.returns import start_return_of
@@ -77,7 +78,8 @@ class EscrowService:
             principal.account_id in (escrow.payer_id, escrow.payee_id) or principal.may(permissions.ESCROW_REFUND)
         ):
             raise EscrowNotFound("There is no such escrow.")
-        return escrow
+        described = (await uow.service(Records).describe(uow, [escrow.reference]))[escrow.reference]
+        return msgspec.structs.replace(escrow, subject=Subject(label=described.label, state=described.state))
 
     async def release(self, uow: UnitOfWork, escrow_id: UUID) -> EscrowView:
         """Pay the payee, less the platform's fee. Releasing a released escrow changes nothing.
