@@ -15,6 +15,8 @@ from pegboard_sdk.records import RecordType, ReferenceColumn
 from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
+from pegboard.capabilities.grants import Grant
+
 __all__ = ("EMPTY", "LoadedPlugin", "Registry", "SkippedPlugin")
 
 
@@ -76,6 +78,8 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     services: Mapping[type, Any] = {}
     settings: Mapping[type, msgspec.Struct] = {}
     extensions: Mapping[str, Sequence[Any]] = {}
+    grants: Mapping[str, Grant] = {}
+    """What each plugin may use; the kernel, which may do everything, is not among them."""
     owners: Mapping[str, str] = {}
     """Name of a job, schedule or event handler (`<event>/<handler>`) → plugin."""
 
