@@ -24,26 +24,31 @@ def command() -> None:
 @click.pass_context
 def build(ctx: click.Context, folder: Path | None, check: bool) -> None:
     """Write hooks, settings, permissions, events, HTTP operations, commands and configuration, a page each, into the
-    folder PATH (docs/reference of the checkout, or of the current folder). It needs no database and no configuration.
+    folder PATH, or into docs/reference of the checkout or of the current folder, and the rules for plugins into docs/.
+    It needs no database and no configuration.
 
     \b
     Examples:
       pegboard docs build
       pegboard docs build --check docs/reference
     """
-    from pegboard.reference.build import make_pages, stale_pages, write_pages
+    from pegboard.reference.build import make_guides, make_pages, stale_pages, write_pages
 
-    folder = folder or (project_root() or Path()) / "docs" / "reference"
-    pages = make_pages(ctx.find_root().command)
-    try:
-        stale = stale_pages(folder, pages) if check else write_pages(folder, pages)
-    except OSError as error:
-        raise CommandError(f"{folder} can't be used: {error.strerror}") from error
-    for name in stale:
+    docs = (project_root() or Path()) / "docs"
+    pages = {folder or docs / "reference": make_pages(ctx.find_root().command)}
+    if folder is None:
+        pages[docs] = make_guides()
+    stale: list[Path] = []
+    for where, several in pages.items():
+        try:
+            stale += [where / name for name in (stale_pages if check else write_pages)(where, several)]
+        except OSError as error:
+            raise CommandError(f"{where} can't be used: {error.strerror}") from error
+    for path in stale:
         why = "is not what the code says: run `pegboard docs build`" if check else "written"
-        click.echo(f"{_shown(folder / name)}: {why}", err=check)
+        click.echo(f"{_shown(path)}: {why}", err=check)
     if not stale:
-        click.echo(f"{_shown(folder)}: up to date")
+        click.echo(f"{_shown(folder or docs / 'reference')}: up to date")
     elif check:
         ctx.exit(1)
 

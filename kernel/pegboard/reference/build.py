@@ -10,10 +10,11 @@ from pegboard.reference.events import events_page
 from pegboard.reference.hooks import hooks_page
 from pegboard.reference.http import http_page
 from pegboard.reference.permissions import permissions_page
+from pegboard.reference.quality import quality_page
 from pegboard.reference.settings import configuration_page, settings_page
 from pegboard.reference.subject import read_subject
 
-__all__ = ("make_pages", "stale_pages", "write_pages")
+__all__ = ("make_guides", "make_pages", "stale_pages", "write_pages")
 
 
 def make_pages(main: click.Command) -> dict[str, str]:
@@ -32,6 +33,11 @@ def make_pages(main: click.Command) -> dict[str, str]:
         "permissions.md": permissions_page(subject),
         "settings.md": settings_page(subject),
     }
+
+
+def make_guides() -> dict[str, str]:
+    """The pages beside the reference that are written from the code, by their files' names."""
+    return {"plugin-quality.md": quality_page()}
 
 
 def write_pages(folder: Path, pages: Mapping[str, str]) -> list[str]:

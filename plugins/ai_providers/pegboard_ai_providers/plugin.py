@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pegboard_sdk import Event, ExternalJob, Job, Permission, PluginContext, RoleGrant, Schedule, hookimpl
 from pegboard_sdk.ai import TenantAIProvider
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.http import Controller
 from pegboard_sdk.services import ModelGateway, Service
 
 from pegboard_ai_providers import controllers as http
 from pegboard_ai_providers import jobs as background
 from pegboard_ai_providers.events import EVENTS
+from pegboard_ai_providers.health import address_check
 from pegboard_ai_providers.openai import OpenAICompatible
 from pegboard_ai_providers.permissions import GRANTS, PERMISSIONS
 from pegboard_ai_providers.service.gateway import ModelGatewayService
@@ -56,6 +58,11 @@ def schedules() -> Sequence[Schedule]:
 @hookimpl
 def services() -> Sequence[Service]:
     return (Service(ModelGateway, ModelGatewayService()),)
+
+
+@hookimpl
+def health_checks(context: PluginContext) -> Sequence[HealthCheck]:
+    return (address_check(context.settings(Settings)),)
 
 
 @hookimpl

@@ -11,8 +11,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`base_url` is the address of an OpenAI-compatible server, up to and including its `/v1`; the vault's
     `ai_providers.openai_base_url` comes before it. `models` are those that may be named (empty: any),
     `default_model` is used where none is named. `daily_tokens` is what each account may use in a day (UTC), prompts
-    and answers together. `timeout` in seconds bounds the wait for a whole answer, or for the next piece of a
-    streamed one. `consent_purpose` is a purpose of governance that people must have consented to.
+    and answers together, and `max_tokens` what one answer may have. `timeout` in seconds bounds the wait for a whole
+    answer, or for the next piece of a streamed one. `consent_purpose` is a purpose of governance that people must
+    have consented to.
     """
 
     base_url: str = ""

@@ -14,6 +14,7 @@ class SearchDocument(Column):
 
     @property
     def column_type(self) -> str:
+        """PostgreSQL's name for it."""
         return "TSVECTOR"
 
 

@@ -28,6 +28,8 @@ NOT_SETTLED = "The provider did not answer: whether the money was taken shows in
 
 
 class EscrowController(Controller):
+    """Escrows, to those who pay them or are paid from them."""
+
     path = "/escrows"
 
     @get("/{escrow_id:uuid}", permission=permissions.ESCROW_READ, errors=(EscrowNotFound,))
@@ -75,6 +77,8 @@ class EscrowController(Controller):
 
 
 class WalletController(Controller):
+    """One's own money."""
+
     path = "/"
 
     @get("/balance", permission=permissions.WALLET_READ)
@@ -89,6 +93,8 @@ class WalletController(Controller):
 
 
 class LedgerController(Controller):
+    """The ledger as a whole."""
+
     path = "/ledger"
 
     @get("/trial-balance", permission=permissions.LEDGER_READ)

@@ -10,8 +10,6 @@ from pegboard.plugins.routes import routes_of
 
 __all__ = ("RULES",)
 
-_ANYBODY = "anonymous"
-
 
 def _used(loaded: Loaded) -> Iterator[str]:
     routes = {route.permission for route in routes_of("", loaded.plugin.controllers)}
@@ -43,29 +41,6 @@ def _names(aliases: dict[str, str], module: str, constants: set[str]) -> bool:
     return any(f"{module}.{constant}" in aliases.values() for constant in constants) or module in aliases.values()
 
 
-def _anonymous(loaded: Loaded) -> Iterator[str]:
-    granted = {name for grant in loaded.plugin.roles if grant.role == _ANYBODY for name in grant.permissions}
-    for route in routes_of("", loaded.plugin.controllers):
-        if route.permission in granted and route.method != "GET":
-            yield (
-                f"{route.operation} ({route.method} {route.path}) may be called by anybody: {route.permission} is"
-                f" granted to {_ANYBODY}"
-            )
-
-
-def _reads_apart(loaded: Loaded) -> Iterator[str]:
-    reads: dict[str, str] = {}
-    for route in routes_of("", loaded.plugin.controllers):
-        if route.method == "GET" and route.permission is not None:
-            reads.setdefault(route.permission, route.operation)
-    for route in routes_of("", loaded.plugin.controllers):
-        if route.method != "GET" and route.permission in reads:
-            yield (
-                f"{route.operation} changes something with {route.permission}, which {reads[route.permission]} reads"
-                " with"
-            )
-
-
 RULES = (
     Rule(
         id="permissions.used",
@@ -75,23 +50,5 @@ RULES = (
         fix="Declare it on a route, check it with principal.may or principal.require, or remove it.",
         needs="import",
         check=_used,
-    ),
-    Rule(
-        id="permissions.anonymous",
-        tier="silver",
-        title="Whoever is not logged in changes nothing by way of a permission",
-        why="A route that anybody may call is a decision that reviewers must see in the code, as public=True.",
-        fix="Grant the permission to member, or declare the route public.",
-        needs="import",
-        check=_anonymous,
-    ),
-    Rule(
-        id="permissions.reads_apart",
-        tier="gold",
-        title="Looking and changing are permissions of their own",
-        why="Otherwise nobody can be let look without being let change: an auditor, or a key for a report.",
-        fix="Give the reading routes a permission such as reviews:review.read.",
-        needs="import",
-        check=_reads_apart,
     ),
 )
