@@ -13,6 +13,8 @@ from pegboard.testing.shared import use_servers
 from tests.support.platform import TestPlatform
 from tests.support.servers import POSTGRES, TEMPLATE, create_database, make_config
 
+collect_ignore = ["contracts/thirdparty"]  # a project of its own, with its own tests
+
 
 @pytest.fixture(scope="session")
 def worker_name() -> str:

@@ -180,6 +180,49 @@ def test_the_tests_that_the_page_prints_pass(up: Up, administrator: tuple[str, s
     assert "2 passed" in done.stdout, done.stdout
 
 
+def own_tests(python: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the plugin's own tests in its environment, in a copy of its project outside of the checkout."""
+    project = folder / "project"
+    if not project.exists():
+        shutil.copytree(ROOT / "tests" / "contracts" / "thirdparty", project)
+    return subprocess.run(
+        [str(python), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        env={name: value for name, value in os.environ.items() if not name.startswith(("PEGBOARD_", "PYTEST_"))},
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_its_own_tests_pass_on_the_kernel_that_the_fixture_starts(python: Path, folder: Path) -> None:
+    done = own_tests(python, folder, "-n", "2")
+
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_tests_without_the_loop_of_the_session_are_told_what_to_set(python: Path, folder: Path) -> None:
+    done = own_tests(python, folder, "-o", "asyncio_default_test_loop_scope=function")
+
+    assert done.returncode == 1
+    assert 'asyncio_default_test_loop_scope = "session"' in done.stdout
+
+
+def test_a_plugin_that_can_not_be_used_is_named_with_the_reason(python: Path, folder: Path) -> None:
+    broken = folder / "project" / "broken"
+    broken.mkdir()
+    (broken / "conftest.py").write_text(
+        "from pegboard_sdk.testing import kernel_fixture\n"
+        'kernel = kernel_fixture("hello", settings={"hello": {"congratulations": "x"}})\n'
+    )
+    (broken / "test_broken.py").write_text("async def test_it(kernel): ...\n")
+
+    done = own_tests(python, folder, "broken")
+
+    assert "the plugin hello can't be used: its settings are wrong" in done.stdout, done.stdout
+
+
 def test_what_runs_is_what_was_installed(up: Up, python: Path) -> None:
     where = subprocess.run(
         [str(python), "-P", "-c", "import pegboard, pegboard_hello; print(pegboard.__file__, pegboard_hello.__file__)"],
