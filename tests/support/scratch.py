@@ -11,19 +11,23 @@ from pathlib import Path
 __all__ = ("build_wheel", "make_environment")
 
 ROOT = Path(__file__).parents[2]
-_NOT_SOURCE = shutil.ignore_patterns(
-    ".git", ".venv*", ".pytest_cache", ".ruff_cache", "__pycache__", "dist", "tests", "var", "*.egg-info"
-)
+_NOT_SOURCE = shutil.ignore_patterns(".git", ".venv*", ".pytest_cache", ".ruff_cache", "__pycache__", "*.egg-info")
+_NOT_SOURCE_AT_THE_TOP = {"dist", "tests", "var"}
 
 
 def build_wheel(project: Path, into: Path) -> Path:
     """Build a project's wheel without the network, from a copy, so that nothing is left in the checkout."""
     into.mkdir()
     copy = into / "source"
-    shutil.copytree(project, copy, ignore=_NOT_SOURCE)
+    shutil.copytree(project, copy, ignore=lambda at, names: _ignored(project, at, names))
     _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(into), str(copy)])
     (wheel,) = into.glob("*.whl")
     return wheel
+
+
+def _ignored(project: Path, at: str, names: list[str]) -> set[str]:
+    top = _NOT_SOURCE_AT_THE_TOP if Path(at) == project else set()
+    return _NOT_SOURCE(at, names) | (top & set(names))
 
 
 def make_environment(folder: Path, *wheels: Path) -> Path:

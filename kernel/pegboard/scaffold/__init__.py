@@ -1,0 +1,1 @@
+"""`pegboard plugins new`: a complete project to begin a plugin with."""
