@@ -89,6 +89,10 @@ def _not_run(report: Report) -> Iterator[str]:
 
 def _tier(report: Report) -> Iterator[str]:
     reached = report.tier
+    left = report.count("not_run")
+    if left and report.tier_so_far != reached:
+        yield f"tier: {reached or 'none'}; {report.tier_so_far} if the {left} rules that were not run hold"
+        return
     yield f"tier: {reached or 'none'}"
     following = TIERS[0] if reached is None else next(iter(TIERS[TIERS.index(reached) + 1 :]), None)
     if following is not None:

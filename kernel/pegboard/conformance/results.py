@@ -36,9 +36,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tier(self) -> Tier | None:
         """The highest tier whose rules, and those of the tiers before it, all hold; None where not even bronze's do."""
+        return self._up_to("failed", "not_run") if self.complete else None
+
+    @property
+    def tier_so_far(self) -> Tier | None:
+        """The tier that it would have if all rules that weren't run held."""
+        return self._up_to("failed")
+
+    def _up_to(self, *wrong: State) -> Tier | None:
         reached: Tier | None = None
         for tier in TIERS:
-            if not self.complete or self.missing(tier):
+            if any(one.rule.tier == tier and one.state in wrong for one in self.results):
                 break
             reached = tier
         return reached
