@@ -56,7 +56,7 @@ async def read_footprint(connection: Any, plugin: str, package: Package) -> Foot
     migrations = await migrations_of(connection, plugin)
     rows = await count_rows(connection, plugin)
     if plugin == KERNELS or not (made or migrations or rows):
-        raise await _absent(connection, plugin)
+        raise await _absent(connection, plugin, package)
     return Footprint(
         plugin=plugin,
         package=package,
@@ -94,9 +94,10 @@ def package_of(found: Discovery, plugin: str) -> Package:
     return Package(version=candidate.manifest.version, distribution=candidate.distribution, pip=pip)
 
 
-async def _absent(connection: Any, plugin: str) -> PluginAbsent:
+async def _absent(connection: Any, plugin: str, package: Package) -> PluginAbsent:
     receipts = [] if plugin == KERNELS else await find_receipts(connection, plugin)
     if receipts and receipts[-1].receipt.action == "purge":
         last = receipts[-1].receipt
         return PluginAbsent(f"{plugin} was purged at {last.at:%Y-%m-%d %H:%M:%S} UTC (receipt {last.id}).")
-    return PluginAbsent(f"Nothing of a plugin named {plugin} is in the database.")
+    rest = f": `{package.pip}` is all there is to do" if package.pip else ""
+    return PluginAbsent(f"Nothing of a plugin named {plugin} is in the database{rest}.")

@@ -1,7 +1,7 @@
 """Rows of the kernel's that are a plugin's: what becomes of each kind when the plugin is purged.
 
 Audit entries and receipts stay. Idempotency keys are digests, which can't be told apart by plugin; they expire within
-a day. Events that wait to be relayed stay too: they happened, and are others' to hear of.
+a day, as plans do. Events that wait to be relayed stay too: they happened, and are others' to hear of.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ _ROWS: Mapping[str, str] = {
     "secrets": "kernel_secrets WHERE starts_with(name, $1 || '.')",
     "record types": "kernel_record_types WHERE plugin = $1",
     "reference columns": "kernel_reference_columns WHERE plugin = $1",
+    "quarantines": "kernel_plugin_quarantine WHERE plugin = $1",
+    "recorded contracts": "kernel_plugin_contracts WHERE plugin = $1",
     "migrations": "migration WHERE app_name = $1",
 }
 

@@ -22,10 +22,10 @@ from pegboard.plugins.processes import node_name
 
 __all__ = (
     "Action",
-    "Receipt",
-    "Signature",
+    "PluginReceipt",
+    "ReceiptSignature",
+    "ReceiptSigner",
     "SignedReceipt",
-    "Signer",
     "find_receipts",
     "now",
     "read_receipt",
@@ -40,7 +40,7 @@ _PURPOSE = b"pegboard plugin receipt\n"
 Action = Literal["keep", "export", "purge"]
 
 
-class Signer(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiptSigner(msgspec.Struct, frozen=True, kw_only=True):
     """Who uninstalled. `account_id` is an account's; on the command line it is the platform, and `user` the system's
     user.
     """
@@ -51,7 +51,7 @@ class Signer(msgspec.Struct, frozen=True, kw_only=True):
     node: str
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class PluginReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to a plugin's data.
 
     `tables` are rows by table. `dropped` is what is gone from the database, identities by kind; `removed` the kernel's
@@ -65,7 +65,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     action: Action
     at: datetime
-    by: Signer
+    by: ReceiptSigner
     migrations: Sequence[str]
     tables: Mapping[str, int]
     dropped: Mapping[str, Sequence[str]] = {}
@@ -75,7 +75,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     files: Mapping[str, str] = {}
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiptSignature(msgspec.Struct, frozen=True, kw_only=True):
     """Over the receipt. `value` is in base64 without padding, for URLs."""
 
     key_id: str
@@ -86,8 +86,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 class SignedReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt as it is stored and written to a file."""
 
-    receipt: Receipt
-    signature: Signature
+    receipt: PluginReceipt
+    signature: ReceiptSignature
 
     def to_json(self) -> bytes:
         """The file's content."""
@@ -98,13 +98,13 @@ class _Unread(msgspec.Struct, frozen=True):
     """A file of which nothing is believed yet; what a newer release may have added counts for the signature."""
 
     receipt: dict[str, Any]
-    signature: Signature
+    signature: ReceiptSignature
 
 
-def signer_of(principal: Principal) -> Signer:
+def signer_of(principal: Principal) -> ReceiptSigner:
     """Who acts, here and now."""
     user = getpass.getuser() if principal.kind == "system" else None
-    return Signer(kind=principal.kind, account_id=principal.account_id, user=user, node=node_name())
+    return ReceiptSigner(kind=principal.kind, account_id=principal.account_id, user=user, node=node_name())
 
 
 def now() -> datetime:
@@ -112,10 +112,10 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def sign(receipt: Receipt, key: SigningKey) -> SignedReceipt:
+def sign(receipt: PluginReceipt, key: SigningKey) -> SignedReceipt:
     """The receipt with its signature."""
     value = key.private.sign(_signed(msgspec.to_builtins(receipt)))
-    return SignedReceipt(receipt=receipt, signature=Signature(key_id=key.kid, value=_encode(value)))
+    return SignedReceipt(receipt=receipt, signature=ReceiptSignature(key_id=key.kid, value=_encode(value)))
 
 
 async def store_receipt(connection: Any, signed: SignedReceipt) -> None:
@@ -141,8 +141,8 @@ async def find_receipts(connection: Any, plugin: str | None = None) -> list[Sign
     )
     return [
         SignedReceipt(
-            receipt=msgspec.json.decode(row["receipt"], type=Receipt),
-            signature=Signature(key_id=row["key_id"], value=_encode(row["signature"])),
+            receipt=msgspec.json.decode(row["receipt"], type=PluginReceipt),
+            signature=ReceiptSignature(key_id=row["key_id"], value=_encode(row["signature"])),
         )
         for row in rows
     ]
@@ -174,7 +174,9 @@ async def verify_receipt(keys: KeyRing, unread: _Unread) -> SignedReceipt:
         key.verify(_decode(unread.signature.value), _signed(unread.receipt))
     except (InvalidSignature, ValueError) as error:
         raise ValueError("the signature does not fit: the receipt was changed, or is another platform's") from error
-    return SignedReceipt(receipt=msgspec.convert(unread.receipt, Receipt, strict=False), signature=unread.signature)
+    return SignedReceipt(
+        receipt=msgspec.convert(unread.receipt, PluginReceipt, strict=False), signature=unread.signature
+    )
 
 
 def _signed(receipt: dict[str, Any]) -> bytes:

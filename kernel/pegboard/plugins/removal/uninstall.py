@@ -24,7 +24,7 @@ from pegboard.plugins.removal.export import data_tables, export_plugin, write_fi
 from pegboard.plugins.removal.footprint import Footprint, Package, package_of, read_footprint
 from pegboard.plugins.removal.guards import refuse_while_on
 from pegboard.plugins.removal.kernel_rows import remove_rows, remove_taxonomies
-from pegboard.plugins.removal.receipts import Action, Receipt, SignedReceipt, now, sign, signer_of, store_receipt
+from pegboard.plugins.removal.receipts import Action, PluginReceipt, SignedReceipt, now, sign, signer_of, store_receipt
 from pegboard.plugins.removal.tombstones import write_tombstones
 from pegboard.runtime import Runtime
 
@@ -141,7 +141,7 @@ class Uninstaller:
                     ) from error
                 attempt += 1
 
-    async def _purge(self, connection: Any, package: Package, exported: SignedReceipt | None) -> Receipt:
+    async def _purge(self, connection: Any, package: Package, exported: SignedReceipt | None) -> PluginReceipt:
         await refuse_while_on(connection, self.config, self.plugin)
         made = await made_by(connection, self.plugin)
         await _lock_tables(connection, made)
@@ -182,8 +182,8 @@ class Uninstaller:
             await self._record(connection, signed)
         return signed
 
-    def _receipt(self, found: Footprint, **rest: Any) -> Receipt:
-        return Receipt(
+    def _receipt(self, found: Footprint, **rest: Any) -> PluginReceipt:
+        return PluginReceipt(
             id=new_id(),
             plugin=self.plugin,
             version=found.package.version,
