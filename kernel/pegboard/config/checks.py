@@ -2,12 +2,18 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pegboard_sdk.settings import Secret
 
-__all__ = ("CHECKS", "read_master_key")
+from pegboard.config.model import Block
+
+__all__ = ("CHECKS", "PLUGIN_CHECKS", "read_master_key")
+
+_PIN = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 
 def read_master_key(text: str) -> bytes:
@@ -49,6 +55,26 @@ def _master_keys(keys: list[Secret]) -> None:
     for key in keys:
         read_master_key(key.reveal())
 
+
+def _pin(pin: str) -> None:
+    if pin and not _PIN.match(pin):
+        raise ValueError('must look like "sha256:" and 64 hex digits: `pegboard plugins hash NAME` prints it')
+
+
+def _blocks(blocks: list[Block]) -> None:
+    for block in blocks:
+        try:
+            SpecifierSet(block.versions)
+        except InvalidSpecifier as error:
+            raise ValueError(f'{block.versions!r} is not a version range: write one such as ">=1.4,<1.4.3"') from error
+        if not block.versions.strip():
+            raise ValueError('a block names its versions, such as ">=1.4,<1.4.3"; for all, set enabled = false')
+        if not block.reason.strip():
+            raise ValueError("a block says its reason: whoever meets it wants to know")
+
+
+PLUGIN_CHECKS: Mapping[str, Callable[[Any], None]] = {"pin": _pin, "blocked": _blocks}
+"""Of what `[plugins.<name>]` says to the kernel, by key."""
 
 CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "database": {"url": _database, "app_url": _database, "system_url": _database},

@@ -18,14 +18,17 @@ from typing import Any
 import msgspec
 from pegboard_sdk.settings import Secret
 
-from pegboard.config.checks import CHECKS
+from pegboard.config.checks import CHECKS, PLUGIN_CHECKS
 from pegboard.config.decode import Decoder, Variable
 from pegboard.config.errors import ENVIRONMENT, ConfigError, raise_all, unknown_name
-from pegboard.config.model import Config, PluginEntry
+from pegboard.config.model import Block, Config, PluginEntry
 from pegboard.config.source import read_source
 from pegboard.paths import config_path
 
-__all__ = ("load_config", "read_config")
+__all__ = ("RESERVED_SETTINGS", "load_config", "read_config")
+
+RESERVED_SETTINGS = frozenset({"blocked", "enabled", "pin"})
+"""Keys of `[plugins.<name>]` that are the kernel's: a plugin's settings can't be called so."""
 
 _PREFIX = "PEGBOARD_"
 _PLUGIN_NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
@@ -120,22 +123,26 @@ def _plugin_entries(decoder: Decoder, plugins: dict[str, Any], variables: _Envir
         elif not isinstance(table, dict):
             decoder.errors.append(decoder.source.error(at, f"expected a table: write [plugins.{name}]"))
         else:
-            switch = {"enabled": table["enabled"]} if "enabled" in table else {}
+            decisions = {key: table[key] for key in RESERVED_SETTINGS if key in table}
             flag = {"enabled": variables.enabled[name]} if name in variables.enabled else {}
-            decoded = decoder.table(_Switch, switch, at=at, variables=flag)
-            settings = {key: value for key, value in table.items() if key != "enabled"}
+            decoded = decoder.table(_Decisions, decisions, at=at, variables=flag, checks=PLUGIN_CHECKS)
+            settings = {key: value for key, value in table.items() if key not in RESERVED_SETTINGS}
             environment = variables.settings.get(name, {})
             entries[name] = PluginEntry(
                 name=name,
                 enabled=decoded is None or decoded.enabled,
                 settings=settings,
                 environment={field: variable.text for field, variable in environment.items()},
+                pin="" if decoded is None else decoded.pin,
+                blocked=[] if decoded is None else decoded.blocked,
             )
     return entries
 
 
-class _Switch(msgspec.Struct, frozen=True):
+class _Decisions(msgspec.Struct, frozen=True):
     enabled: bool
+    pin: str = ""
+    blocked: list[Block] = []
 
 
 def _sort_variables(environ: Mapping[str, str], written: set[str], decoder: Decoder) -> _Environment:

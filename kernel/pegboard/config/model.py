@@ -8,9 +8,11 @@ from pegboard_sdk.settings import Secret
 __all__ = (
     "AdministratorConfig",
     "AuthConfig",
+    "Block",
     "Config",
     "DatabaseConfig",
     "HttpConfig",
+    "IsolationConfig",
     "JobsConfig",
     "LogConfig",
     "PluginEntry",
@@ -92,6 +94,21 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: Positive = 7
 
 
+class IsolationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What keeps a plugin's failures its own. Times in seconds, `failure_ratio` as a part of the calls."""
+
+    window: Seconds = 30.0
+    minimum_calls: Positive = 20
+    failure_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    open_seconds: Seconds = 10.0
+    max_open_seconds: Seconds = 300.0
+    probes: Positive = 3
+    startup_timeout: Seconds = 10.0
+    health_interval: Seconds = 30.0
+    health_failures: Positive = 10
+    loop_blocked_after: Seconds = 0.25
+
+
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The vault. `master_key`: 32 bytes in base64 or hex; empty: one is made in the data folder.
 
@@ -109,25 +126,38 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Versions of a plugin that must not be loaded: a specifier (PEP 440), why, and the last version that was good."""
+
+    versions: str
+    reason: str
+    last_good: str = ""
+
+
 class PluginEntry(msgspec.Struct, frozen=True):
     """`[plugins.<name>]`: whether it is on, and its settings as they were written: its Struct checks them later.
 
-    `environment` holds what `PEGBOARD_<NAME>__<FIELD>` says, by field: it overrides `settings`.
+    `environment` holds what `PEGBOARD_<NAME>__<FIELD>` says, by field: it overrides `settings`. `pin` is the hash that
+    the installed plugin's files must have, if any; `blocked` are versions that are not loaded.
     """
 
     name: str
     enabled: bool
     settings: dict[str, Any] = {}
     environment: dict[str, Secret] = {}
+    pin: str = ""
+    blocked: list[Block] = []
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that an administrator decides.
 
-    `strict`: a plugin that must be skipped is a refusal to start. `var` is the data folder, `path` the file's.
+    `strict`: a plugin that must be skipped is a refusal to start. `safe_mode`: only the plugins that come with Pegboard
+    are loaded. `var` is the data folder, `path` the file's.
     """
 
     strict: bool = False
+    safe_mode: bool = False
     var: str = "./var"
     database: DatabaseConfig = DatabaseConfig()
     redis: RedisConfig = RedisConfig()
@@ -135,6 +165,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     auth: AuthConfig = AuthConfig()
     administrator: AdministratorConfig = AdministratorConfig()
     jobs: JobsConfig = JobsConfig()
+    isolation: IsolationConfig = IsolationConfig()
     secrets: SecretsConfig = SecretsConfig()
     log: LogConfig = LogConfig()
     plugins: dict[str, PluginEntry] = {}

@@ -1,47 +1,105 @@
-"""Toggling a plugin as somebody: with the audit entry that says so."""
+"""Changing plugins as somebody: with the audit entries that say so."""
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from pegboard_sdk.access import Principal
 from pegboard_sdk.ids import new_id
 
 from pegboard.config.model import Config
 from pegboard.plugins.permissions import TOGGLE
+from pegboard.plugins.planning.apply import Applied, apply_plan
+from pegboard.plugins.planning.content import Plan
+from pegboard.plugins.planning.make import Probe
 from pegboard.plugins.revisions import Origin, Revision
-from pegboard.plugins.toggle import toggle
+from pegboard.plugins.toggle import Audit, Switches, toggle
 from pegboard.runtime import Runtime
 from pegboard.work import Work
 
-__all__ = ("change_plugin",)
+__all__ = ("UPGRADE", "apply_as", "change_plugins")
+
+UPGRADE = "kernel:plugin.upgrade"
+"""What an upgrade is called in the audit trail; the permission is that of toggling."""
 
 
-async def change_plugin(
+async def change_plugins(
     runtime: Runtime,
     config: Config,
     principal: Principal,
-    name: str,
-    enabled: bool,
+    switches: Switches,
     *,
+    cascade: bool = False,
     origin: Origin,
     request_id: str = "",
 ) -> Revision:
-    """Turn a plugin on or off as `principal`; `config` is the configuration as it is written now.
+    """Turn plugins on and off as `principal`; `config` is the configuration as it is written now.
 
     Raises:
         DomainError: see `toggle`.
     """
+    return await toggle(
+        runtime.database,
+        config,
+        switches,
+        cascade=cascade,
+        origin=origin,
+        requested_by=principal.account_id,
+        audit=_audit(runtime, principal, request_id, {}),
+    )
 
-    async def audit(connection: Any, revision: Revision) -> None:
+
+async def apply_as(
+    runtime: Runtime,
+    config: Config,
+    principal: Principal,
+    plan: UUID,
+    *,
+    probe: Probe,
+    origin: Origin,
+    request_id: str = "",
+) -> Applied:
+    """Apply a plan as `principal`; the audit entries name it. `config` is the configuration as it is written now.
+
+    Raises:
+        DomainError: see `apply_plan`.
+    """
+
+    async def audit_upgrade(connection: Any, applied: Plan) -> None:
+        work = Work(connection, runtime, runtime.registry, principal, request_id or new_id().hex)
+        for change in applied.content.changes:
+            if change.change == "upgrade":
+                await work.audit(
+                    UPGRADE,
+                    object_type="plugin",
+                    object_id=change.plugin,
+                    before={"version": change.version_from},
+                    after={"version": change.version_to, "plan": str(plan)},
+                )
+
+    return await apply_plan(
+        runtime.database,
+        config,
+        plan,
+        probe=probe,
+        origin=origin,
+        requested_by=principal.account_id,
+        audit=_audit(runtime, principal, request_id, {"plan": str(plan)}),
+        audit_upgrade=audit_upgrade,
+    )
+
+
+def _audit(runtime: Runtime, principal: Principal, request_id: str, more: Mapping[str, Any]) -> Audit:
+    async def audit(connection: Any, revision: Revision, changed: Switches) -> None:
         # In the system role's transaction, in which the revision is written: one is not without the other.
         work = Work(connection, runtime, runtime.registry, principal, request_id or new_id().hex)
-        await work.audit(
-            TOGGLE,
-            object_type="plugin",
-            object_id=name,
-            before={"enabled": not enabled},
-            after={"enabled": enabled, "revision": revision.number},
-        )
+        for name, enabled in changed.each.items():
+            await work.audit(
+                TOGGLE,
+                object_type="plugin",
+                object_id=name,
+                before={"enabled": not enabled},
+                after={"enabled": enabled, "revision": revision.number, **more},
+            )
 
-    return await toggle(
-        runtime.database, config, name, enabled, origin=origin, requested_by=principal.account_id, audit=audit
-    )
+    return audit

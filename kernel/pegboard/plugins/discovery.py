@@ -37,6 +37,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     manifest: Manifest
     path: Path
+    installed: importlib.metadata.Distribution | None = None
 
     @property
     def package(self) -> str:
@@ -55,6 +56,7 @@ class _Found(msgspec.Struct, frozen=True):
     name: str
     module: str
     distribution: str
+    installed: importlib.metadata.Distribution
 
 
 def discover(distributions: Iterable[importlib.metadata.Distribution] | None = None) -> Discovery:
@@ -98,7 +100,9 @@ def _entry_points(
         for entry_point in distribution.entry_points:
             if entry_point.group == GROUP:
                 label = f"{name} {distribution.version}"
-                found.setdefault(entry_point.name, []).append(_Found(entry_point.name, entry_point.value, label))
+                found.setdefault(entry_point.name, []).append(
+                    _Found(entry_point.name, entry_point.value, label, distribution)
+                )
     unique: dict[str, _Found] = {}
     broken: dict[str, str] = {}
     for name, several in found.items():
@@ -120,7 +124,12 @@ def _candidate(found: _Found) -> Candidate:
     path = _manifest_path(package, found.distribution)
     manifest = read_manifest(path, name=found.name, package=package)
     return Candidate(
-        name=found.name, module=found.module, distribution=found.distribution, manifest=manifest, path=path
+        name=found.name,
+        module=found.module,
+        distribution=found.distribution,
+        manifest=manifest,
+        path=path,
+        installed=found.installed,
     )
 
 

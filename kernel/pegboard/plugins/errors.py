@@ -2,7 +2,19 @@
 
 from pegboard_sdk.errors import Conflict, NotFound
 
-__all__ = ("PluginDependency", "PluginUnknown", "PluginUnusable", "PluginsFileLocked", "PluginsFileUnwritable")
+__all__ = (
+    "PlanApplied",
+    "PlanExpired",
+    "PlanNotFound",
+    "PlanRefused",
+    "PlanStale",
+    "PluginBlocked",
+    "PluginDependency",
+    "PluginUnknown",
+    "PluginUnusable",
+    "PluginsFileLocked",
+    "PluginsFileUnwritable",
+)
 
 
 class PluginUnknown(NotFound):
@@ -15,6 +27,12 @@ class PluginDependency(Conflict):
     """The plugin needs others that are off, or others that are on need it."""
 
     code = "plugin_dependency"
+
+
+class PluginBlocked(Conflict):
+    """A pin or a block in `plugins.toml` speaks against the plugin."""
+
+    code = "plugin_blocked"
 
 
 class PluginUnusable(Conflict):
@@ -33,3 +51,33 @@ class PluginsFileUnwritable(Conflict):
     """`plugins.toml` can't be written."""
 
     code = "plugins_file_unwritable"
+
+
+class PlanNotFound(NotFound):
+    """There is no such plan (any more)."""
+
+    code = "plan_not_found"
+
+
+class PlanStale(Conflict):
+    """Something that the plan was judged on has changed."""
+
+    code = "plan_stale"
+
+
+class PlanExpired(Conflict):
+    """The plan is too old to be applied."""
+
+    code = "plan_expired"
+
+
+class PlanApplied(Conflict):
+    """The plan was applied already."""
+
+    code = "plan_applied"
+
+
+class PlanRefused(Conflict):
+    """The plan has problems that have to be mended first."""
+
+    code = "plan_refused"

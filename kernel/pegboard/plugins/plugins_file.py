@@ -1,4 +1,4 @@
-"""`plugins.toml` as the CLI and the administration write it: one switch changed, all else as people wrote it."""
+"""`plugins.toml` as the CLI and the administration write it: a few keys changed, all else as people wrote it."""
 
 import contextlib
 import fcntl
@@ -6,16 +6,16 @@ import hashlib
 import os
 import secrets
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomlkit
 import tomlkit.exceptions
 
 from pegboard.plugins.errors import PluginsFileUnwritable
 
-__all__ = ("file_hash", "file_key", "hash_of", "set_enabled", "with_enabled")
+__all__ = ("FileEdit", "edit_file", "file_hash", "file_key", "hash_of", "with_enabled", "with_keys")
 
 
 def file_hash(path: Path) -> str:
@@ -37,24 +37,145 @@ def hash_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def set_enabled(path: Path, name: str, enabled: bool) -> str:
-    """Turn a plugin on or off in the file, in one step that a crash can't leave half done; gives the new content's
-    hash.
+class FileEdit:
+    """A change of the file that is made when everything else is sure, and taken back when that fails.
 
-    Comments, order and everything else stay. Writers wait for each other. It blocks: call it in a thread.
+    From opening to closing other writers wait. Everything blocks: call it in a thread.
+
+        with FileEdit(path, change) as edit:
+            ...             # `edit.hash` is what the file will be known by
+            edit.write()
+            ...             # and if this fails: edit.put_back()
 
     Raises:
-        PluginsFileUnwritable: it can't be read, understood or written.
+        PluginsFileUnwritable: the file can't be read, understood or written.
     """
+
+    def __init__(self, path: Path, change: Callable[[str], str]) -> None:
+        self._path = path
+        self._lock = contextlib.ExitStack()
+        self._written = False
+        try:
+            with _refusing(path):
+                # A link stays one: what it points to is replaced.
+                self._target = path.resolve(strict=True)
+                self._lock.enter_context(_locked(self._target.parent))
+                self._before = self._target.read_bytes()
+                self._after = change(self._before.decode()).encode()
+        except BaseException:
+            self._lock.close()
+            raise
+        self.hash_before = hash_of(self._before)
+        self.hash = hash_of(self._after)
+
+    def write(self) -> None:
+        """Make the change, in one step that a crash can't leave half done."""
+        if self._after != self._before:
+            with _refusing(self._path):
+                _replace(self._target, self._after)
+            self._written = True
+
+    def put_back(self) -> None:
+        """Undo what `write` did; nothing, if somebody without a lock has edited the file since."""
+        if self._written:
+            with _refusing(self._path):
+                if self._target.read_bytes() == self._after:
+                    _replace(self._target, self._before)
+            self._written = False
+
+    def close(self) -> None:
+        """Let others write."""
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def edit_file(path: Path, change: Callable[[str], str]) -> str:
+    """Change the file in one step; gives the new content's hash. Writers wait for each other. It blocks.
+
+    Raises:
+        PluginsFileUnwritable: see `FileEdit`.
+    """
+    with FileEdit(path, change) as edit:
+        edit.write()
+        return edit.hash
+
+
+def with_enabled(text: str, switches: Mapping[str, bool]) -> str:
+    """The file's text with `[plugins.<name>] enabled` set for each name.
+
+    Raises:
+        ValueError: see `with_keys`.
+    """
+    for name in sorted(switches):
+        text = with_keys(text, name, {"enabled": switches[name]})
+    return text
+
+
+def with_keys(text: str, name: str, keys: Mapping[str, Any]) -> str:
+    """The file's text with keys of `[plugins.<name>]` set, or, where the value is None, taken away.
+
+    Comments, order and everything else stay.
+
+    Raises:
+        ValueError: the text is written in a way in which they can't be set without changing something else.
+    """
+    before = tomllib.loads(text)
+    wanted = _expected(before, name, keys)
+    if before == wanted:
+        return text
+    document = tomlkit.parse(text)
+    plugins: Any = document.get("plugins")
+    if plugins is not None and name in plugins:
+        table = plugins[name]
+        for key, value in keys.items():
+            if value is None:
+                table.pop(key, None)
+            elif isinstance(value, bool) and key in table:
+                table[key] = value
+            else:
+                table.pop(key, None)
+                table.append(key, _item(value))
+        after = tomlkit.dumps(document)
+    else:
+        # A table of its own at the end: where it goes between others is not for a program to guess.
+        lines = "".join(
+            f"{key} = {tomlkit.item(_item(value)).as_string()}\n" for key, value in keys.items() if value is not None
+        )
+        after = f"{text.rstrip()}\n\n[plugins.{name}]\n{lines}".lstrip("\n")
+    if tomllib.loads(after) != wanted:
+        raise ValueError(f"[plugins.{name}] is written in an unusual way")
+    return after
+
+
+def _item(value: Any) -> Any:
+    """A list of tables goes one to a line."""
+    if not isinstance(value, list):
+        return value
+    array = tomlkit.array()
+    for one in value:
+        table = tomlkit.inline_table()
+        table.update(one)
+        array.append(table)
+    return array.multiline(True)
+
+
+def _expected(document: dict[str, Any], name: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    plugins = document.get("plugins", {})
+    if not isinstance(plugins, dict) or not isinstance(plugins.get(name, {}), dict):
+        raise ValueError(f"plugins.{name} is not a table")
+    table = {**plugins.get(name, {}), **keys}
+    return {**document, "plugins": {**plugins, name: {key: value for key, value in table.items() if value is not None}}}
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
     try:
-        # A link stays one: what it points to is replaced.
-        target = path.resolve(strict=True)
-        with _locked(target.parent):
-            before = target.read_bytes()
-            after = with_enabled(before.decode(), name, enabled).encode()
-            if after != before:
-                _replace(target, after)
-            return hash_of(after)
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise PluginsFileUnwritable(
@@ -62,36 +183,6 @@ def set_enabled(path: Path, name: str, enabled: bool) -> str:
         ) from error
     except (ValueError, tomlkit.exceptions.TOMLKitError) as error:
         raise PluginsFileUnwritable(f"{path} can't be changed ({error}): edit it yourself.") from error
-
-
-def with_enabled(text: str, name: str, enabled: bool) -> str:
-    """The file's text with `[plugins.<name>] enabled` set.
-
-    Raises:
-        ValueError: the text is written in a way in which the switch can't be set without changing something else.
-    """
-    before = tomllib.loads(text)
-    wanted = _expected(before, name, enabled)
-    if before == wanted:
-        return text
-    document = tomlkit.parse(text)
-    plugins: Any = document.get("plugins")
-    if plugins is not None and name in plugins:
-        plugins[name]["enabled"] = enabled
-        after = tomlkit.dumps(document)
-    else:
-        # A table of its own at the end: where it goes between others is not for a program to guess.
-        after = f"{text.rstrip()}\n\n[plugins.{name}]\nenabled = {str(enabled).lower()}\n".lstrip("\n")
-    if tomllib.loads(after) != wanted:
-        raise ValueError(f"[plugins.{name}] is written in an unusual way")
-    return after
-
-
-def _expected(document: dict[str, Any], name: str, enabled: bool) -> dict[str, Any]:
-    plugins = document.get("plugins", {})
-    if not isinstance(plugins, dict) or not isinstance(plugins.get(name, {}), dict):
-        raise ValueError(f"plugins.{name} is not a table")
-    return {**document, "plugins": {**plugins, name: {**plugins.get(name, {}), "enabled": enabled}}}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """The platform's processes as PostgreSQL sees them: who is alive, and how far each is with the wanted revision."""
 
+import json
 import socket
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +25,8 @@ __all__ = (
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """A live process.
 
-    `error`: why it could not prepare the wanted revision; `conflict`: what its file says otherwise.
+    `versions`: plugin → the version that runs. `error`: why it could not prepare the wanted revision; `conflict`: what
+    its file says otherwise.
     """
 
     id: UUID
@@ -34,6 +37,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     active_revision: int | None
     error: str | None
     conflict: str | None
+    versions: dict[str, str]
     heartbeat_at: datetime
     created_at: datetime
 
@@ -69,12 +73,14 @@ async def report_ready(connection: Any, process: UUID, number: int) -> None:
     )
 
 
-async def report_active(connection: Any, process: UUID, number: int) -> None:
-    """The process runs the revision."""
+async def report_active(connection: Any, process: UUID, number: int, versions: Mapping[str, str]) -> None:
+    """The process runs the revision, with these `versions` of its plugins (name → version)."""
     await connection.execute(
-        "UPDATE kernel_processes SET active_revision = $2, ready_revision = $2, heartbeat_at = now() WHERE id = $1",
+        "UPDATE kernel_processes SET active_revision = $2, ready_revision = $2, versions = $3::text::jsonb,"
+        " heartbeat_at = now() WHERE id = $1",
         process,
         number,
+        msgspec.json.encode(versions).decode(),
     )
 
 
@@ -98,4 +104,4 @@ async def remove(connection: Any, process: UUID) -> None:
 async def live_processes(connection: Any) -> list[Process]:
     """Processes that were heard of lately, oldest first."""
     rows = await connection.fetch("SELECT * FROM kernel_live_processes ORDER BY created_at, id")
-    return [msgspec.convert(dict(row), Process) for row in rows]
+    return [msgspec.convert({**row, "versions": json.loads(row["versions"])}, Process) for row in rows]

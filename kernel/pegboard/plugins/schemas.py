@@ -1,14 +1,27 @@
 """What the administration shows of plugins."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from pegboard_sdk.manifest import Capabilities
 
+from pegboard.plugins.planning.action import DataFate
+from pegboard.plugins.planning.content import Plan
 from pegboard.plugins.routes import RouteView
 
-__all__ = ("PluginChange", "PluginView", "PluginsOverview", "ProcessView", "RevisionView")
+__all__ = (
+    "PlanApplication",
+    "PlanRequest",
+    "PluginChange",
+    "PluginView",
+    "PluginsOverview",
+    "ProcessView",
+    "RevisionView",
+)
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=32)]
+Names = Annotated[list[Name], msgspec.Meta(max_length=100)]
 
 
 class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +30,7 @@ class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     state: Literal["preparing", "active", "failed", "superseded"]
     plugins: list[str]
-    origin: Literal["file", "api", "cli"]
+    origin: Literal["file", "api", "cli", "kernel"]
     reason: str | None
     created_at: datetime
     decided_at: datetime | None
@@ -26,7 +39,8 @@ class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
 class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     """A live process and the revision that it runs.
 
-    `error`: why it is not on the wanted one; `conflict`: how the `plugins.toml` that it reads differs from it.
+    `versions`: plugin → the version that it runs. `error`: why it is not on the wanted revision; `conflict`: how the
+    `plugins.toml` that it reads differs from it.
     """
 
     kind: str
@@ -36,16 +50,40 @@ class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     ready_revision: int | None
     error: str | None
     conflict: str | None
+    versions: dict[str, str]
+
+
+class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to plan. Without any name: whatever `plugins.toml` and the installed packages say otherwise than what runs.
+
+    `data` is what would become of the data of plugins that are uninstalled; `cascade`: what hangs together goes
+    together.
+    """
+
+    enable: Names = []
+    disable: Names = []
+    upgrade: Names = []
+    uninstall: Names = []
+    data: DataFate = "keep"
+    cascade: bool = False
+
+
+class PlanApplication(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that was applied. `revision` is what the processes take up, null where only migrations were run."""
+
+    plan: Plan
+    revision: RevisionView | None
 
 
 class PluginView(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin. `state`: enabled, disabled, or failed (it should be on, and `reason` says why it is not).
+    """A plugin. `state`: enabled; disabled by somebody; failed: it should be on and can't, until it is mended;
+    quarantined: it failed while it ran; blocked by a pin or a block; held_back in safe mode. `reason` says why.
 
     What only code tells (routes, jobs, events that it listens to) is there for enabled plugins.
     """
 
     name: str
-    state: Literal["enabled", "disabled", "failed"]
+    state: Literal["enabled", "disabled", "failed", "quarantined", "blocked", "held_back"]
     reason: str | None
     summary: str
     version: str
@@ -75,7 +113,7 @@ class PluginsOverview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a toggle asked for: the processes prepare the revision, then all swap to it.
+    """What a toggle asked for: the processes prepare the revision, then all swap to it. The whole cascade is in it.
 
     Read `GET /api/v1/admin/plugins` to see what became of it.
     """

@@ -5,6 +5,7 @@ import importlib
 import msgspec
 
 from pegboard.config.errors import ENVIRONMENT, ConfigError
+from pegboard.config.load import RESERVED_SETTINGS
 from pegboard.config.model import Config
 from pegboard.config.plugin_settings import decode_settings, source_of
 from pegboard.plugins.discovery import Candidate, discover
@@ -32,6 +33,12 @@ def settings_struct(candidate: Candidate) -> type[msgspec.Struct] | None:
         raise SettingsError(f"{candidate.manifest.settings} can't be imported: {describe(error)}") from error
     if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__struct_config__.frozen):
         raise SettingsError(f"{candidate.manifest.settings} must be a frozen msgspec.Struct")
+    taken = RESERVED_SETTINGS.intersection(field.encode_name for field in msgspec.structs.fields(struct))
+    if taken:
+        which = " and ".join(sorted(taken))
+        raise SettingsError(
+            f"{candidate.manifest.settings} has fields with names of the kernel ({which}): rename them"
+        )
     return struct
 
 

@@ -1,10 +1,18 @@
 """The tables of plugin revisions, as Piccolo sees them; their queries are SQL, in `revisions` and `processes`."""
 
-from piccolo.columns import UUID, Array, BigInt, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Integer, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
-__all__ = ("TABLES", "KernelPluginFile", "KernelPluginRevision", "KernelProcess")
+__all__ = (
+    "TABLES",
+    "KernelPluginContract",
+    "KernelPluginFile",
+    "KernelPluginPlan",
+    "KernelPluginQuarantine",
+    "KernelPluginRevision",
+    "KernelProcess",
+)
 
 
 class KernelPluginRevision(Table, tablename="kernel_plugin_revisions"):
@@ -32,6 +40,20 @@ class KernelPluginFile(Table, tablename="kernel_plugin_files"):
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
 
+class KernelPluginQuarantine(Table, tablename="kernel_plugin_quarantine"):
+    """A time for which a plugin is or was kept out, because its code failed."""
+
+    id = UUID(primary_key=True, default=None)
+    plugin = Text(null=False, default=None)
+    version = Text(null=False, default=None)
+    cause = Text(null=False, default=None)
+    reason = Text(null=False, default=None)
+    node = Text(null=False, default=None)
+    released_at = Timestamptz(null=True, default=None)
+    released_by = UUID(null=True, default=None)
+    created_at = Timestamptz(null=False, default=TimestamptzNow())
+
+
 class KernelProcess(Table, tablename="kernel_processes"):
     """A process of the platform, and how far it is with the revision that is wanted."""
 
@@ -43,8 +65,40 @@ class KernelProcess(Table, tablename="kernel_processes"):
     active_revision = BigInt(null=True, default=None)
     error = Text(null=True, default=None)
     conflict = Text(null=True, default=None)
+    versions = JSONB(null=False, default="{}")
     heartbeat_at = Timestamptz(null=False, default=TimestamptzNow())
     created_at = Timestamptz(null=False, default=TimestamptzNow())
 
 
-TABLES: tuple[type[Table], ...] = (KernelPluginRevision, KernelPluginFile, KernelProcess)
+class KernelPluginPlan(Table, tablename="kernel_plugin_plans"):
+    """What a change of plugins would do, and what that was judged on."""
+
+    id = UUID(primary_key=True, default=None)
+    action = JSONB(null=False, default=None)
+    content = JSONB(null=False, default=None)
+    basis = JSONB(null=False, default=None)
+    fingerprint = Text(null=False, default=None)
+    created_by = UUID(null=True, default=None)
+    created_at = Timestamptz(null=False, default=TimestamptzNow())
+    expires_at = Timestamptz(null=False, default=None)
+    applied_at = Timestamptz(null=True, default=None)
+    revision = BigInt(null=True, default=None)
+
+
+class KernelPluginContract(Table, tablename="kernel_plugin_contracts"):
+    """What a version of a plugin brings, as it last ran."""
+
+    plugin = Text(primary_key=True, default=None)
+    version = Text(null=False, default=None)
+    contract = JSONB(null=False, default=None)
+    updated_at = Timestamptz(null=False, default=TimestamptzNow())
+
+
+TABLES: tuple[type[Table], ...] = (
+    KernelPluginRevision,
+    KernelPluginFile,
+    KernelPluginQuarantine,
+    KernelProcess,
+    KernelPluginPlan,
+    KernelPluginContract,
+)

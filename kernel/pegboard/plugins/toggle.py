@@ -1,136 +1,251 @@
-"""Turning a plugin on or off: `plugins.toml` and PostgreSQL are both written, or neither is."""
+"""Turning plugins on and off: `plugins.toml` and PostgreSQL are both written, or neither is."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.plugins import revisions
+from pegboard.plugins.blocking import blocked_reason
+from pegboard.plugins.cascade import needed_by, spoiled, which_need
 from pegboard.plugins.discovery import Discovery, discover
-from pegboard.plugins.errors import PluginDependency, PluginsFileLocked, PluginUnknown, PluginUnusable
+from pegboard.plugins.errors import PluginBlocked, PluginDependency, PluginsFileLocked, PluginUnknown, PluginUnusable
 from pegboard.plugins.manager import load_plugins
-from pegboard.plugins.order import dependency_problem
-from pegboard.plugins.plugins_file import file_key, set_enabled
-from pegboard.plugins.preparation import reasons
+from pegboard.plugins.plugins_file import FileEdit, edit_file, file_key, with_enabled
 from pegboard.plugins.processes import node_name
+from pegboard.plugins.registry import Registry
 from pegboard.plugins.revisions import Origin, Revision
 from pegboard.plugins.wanted import enabled_plugins, source_hash, with_plugins
 
-__all__ = ("check_toggle", "refuse_environment", "toggle")
+__all__ = ("Audit", "Guard", "Switches", "check_switches", "refuse_environment", "toggle", "with_cascade", "write_file")
 
-Audit = Callable[[Any, Revision], Awaitable[None]]
+
+class Switches(msgspec.Struct, frozen=True):
+    """Plugins to turn on and plugins to turn off, at once."""
+
+    on: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
+
+    @property
+    def each(self) -> dict[str, bool]:
+        """Name → whether it is to be on."""
+        return {name: name in self.on for name in sorted(self.on | self.off)}
+
+    def applied_to(self, plugins: Collection[str]) -> frozenset[str]:
+        """The plugins that are on afterwards."""
+        return frozenset(plugins) - self.off | self.on
+
+
+Audit = Callable[[Any, Revision, Switches], Awaitable[None]]
+Guard = Callable[[Any, Revision | None, str], Awaitable[None]]
 
 
 async def toggle(
     database: Database,
     config: Config,
-    name: str,
-    enabled: bool,
+    switches: Switches,
     *,
+    cascade: bool = False,
     origin: Origin,
     requested_by: UUID | None = None,
     audit: Audit | None = None,
+    guard: Guard | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Revision:
-    """Make the wanted set one with, or without, the plugin; gives the revision that wants it so.
+    """Make the wanted set one with `on` and without `off`; gives the revision that wants it so.
 
-    `config` is the configuration as it is written now. `audit` writes the entry in the same transaction; where the
-    plugin is already as it should be, nothing is written but the file, if that said otherwise. Processes take the
-    revision up by themselves: it may still fail in one of them, and then nothing changes.
+    `config` is the configuration as it is written now. `cascade` turns on, too, what those need, and off, what needs
+    those: in one revision. `audit` writes the entries in the same transaction, for what really changes; where
+    everything is already as it should be, nothing is written but the file, if that said otherwise. `guard` is called
+    while nobody else may change what is wanted, with what is wanted and what the file is known by, and refuses by
+    raising. Processes take the revision up by themselves: it may still fail in one of them, and then nothing changes.
+
+    A crash leaves file and database written, or neither, or the file alone: then the processes take it up like an edit
+    by hand.
 
     Raises:
-        PluginUnknown: no installed package offers the plugin.
-        PluginDependency: it needs others that are off, or others that are on need it.
-        PluginUnusable: it can't be loaded.
+        PluginUnknown: no installed package offers one of the plugins.
+        PluginDependency: one needs others that are off, or others that are on need it.
+        PluginBlocked, PluginUnusable: one must not be loaded, or can't be.
         PluginsFileLocked, PluginsFileUnwritable: the file doesn't decide, or can't be written.
     """
-    refuse_environment(name, environ)
     found = await asyncio.to_thread(discover)
+    path = Path(config.path)
     while True:
         async with database.system_transaction() as connection:
             base = await revisions.wanted_revision(connection)
         plugins = enabled_plugins(config) if base is None else frozenset(base.plugins)
-        await asyncio.to_thread(check_toggle, found, config, plugins, name, enabled)
-        async with database.system_transaction() as connection:
-            await revisions.lock(connection)
-            now = await revisions.wanted_revision(connection)
-            if now is not None and (base is None or now.number != base.number):
-                # Somebody else was faster: judge again.
-                continue
-            content = await asyncio.to_thread(set_enabled, Path(config.path), name, enabled)
-            in_file = enabled_plugins(config)
-            source = source_hash(content, in_file | {name} if enabled else in_file - {name})
-            await revisions.record_file(connection, node_name(), file_key(Path(config.path)), source)
-            if now is not None and (name in plugins) == enabled:
-                return now
-            wanted = await revisions.propose(
-                connection,
-                plugins | {name} if enabled else plugins - {name},
-                file_hash=source,
-                origin=origin,
-                requested_by=requested_by,
-            )
-            if audit is not None:
-                await audit(connection, wanted)
-        await revisions.notify(database)
-        return wanted
+        wanted = await asyncio.to_thread(check_switches, found, config, plugins, switches, cascade=cascade)
+        refuse_environment(wanted.each, environ)
+        changed = Switches(wanted.on - plugins, wanted.off & plugins)
+        edit: FileEdit | None = None
+        try:
+            async with database.system_transaction() as connection:
+                await revisions.lock(connection)
+                now = await revisions.wanted_revision(connection)
+                edit = await asyncio.to_thread(FileEdit, path, partial(with_enabled, switches=wanted.each))
+                if guard is not None:
+                    await guard(connection, now, edit.hash_before)
+                if now is not None and (base is None or now.number != base.number):
+                    # Somebody else was faster: judge again.
+                    continue
+                source = source_hash(edit.hash, wanted.applied_to(enabled_plugins(config)))
+                await revisions.record_file(connection, node_name(), file_key(path), source)
+                revision = now
+                if now is None or changed.each:
+                    revision = await revisions.propose(
+                        connection,
+                        wanted.applied_to(plugins),
+                        file_hash=source,
+                        origin=origin,
+                        requested_by=requested_by,
+                    )
+                    if audit is not None:
+                        await audit(connection, revision, changed)
+                assert revision is not None
+                # Last: from here on only the commit can fail.
+                await asyncio.to_thread(edit.write)
+        except BaseException:
+            if edit is not None:
+                await asyncio.shield(asyncio.to_thread(edit.put_back))
+            raise
+        finally:
+            if edit is not None:
+                edit.close()
+        if revision is not now:
+            await revisions.notify(database)
+        return revision
 
 
-def check_toggle(found: Discovery, config: Config, plugins: frozenset[str], name: str, enabled: bool) -> None:
-    """Refuse what can't work, before anything is written. It imports the plugin to see: call it in a thread.
+def write_file(config: Config, switches: Switches, *, cascade: bool = False) -> Switches:
+    """Toggle in the file alone, where there is no platform yet; gives what was switched. It blocks.
+
+    Raises:
+        DomainError: see `toggle`.
+    """
+    wanted = check_switches(discover(), config, enabled_plugins(config), switches, cascade=cascade)
+    refuse_environment(wanted.each)
+    edit_file(Path(config.path), lambda text: with_enabled(text, wanted.each))
+    return wanted
+
+
+def with_cascade(found: Discovery, plugins: Collection[str], switches: Switches) -> Switches:
+    """The switches with what they need turned on, too, and what needs them turned off. `plugins` are on."""
+    manifests = {name: candidate.manifest for name, candidate in found.candidates.items()}
+    return Switches(
+        switches.on | set(needed_by(switches.on, set(plugins) - switches.off, manifests)),
+        switches.off | set(which_need(switches.off, plugins, manifests)),
+    )
+
+
+def check_switches(
+    found: Discovery, config: Config, plugins: frozenset[str], switches: Switches, *, cascade: bool = False
+) -> Switches:
+    """Refuse what can't work, before anything is written; gives all switches, the cascade's included. It imports what
+    is turned on to see: call it in a thread.
 
     `plugins` are those that are on.
 
     Raises:
-        PluginUnknown, PluginDependency, PluginUnusable: see `toggle`.
+        PluginUnknown, PluginDependency, PluginBlocked, PluginUnusable: see `toggle`.
     """
-    if name not in found.candidates and name not in found.broken and (enabled or name not in plugins):
-        raise PluginUnknown(f"No installed package offers a plugin named {name}: install it first.")
-    if enabled:
-        _check_enabling(found, config, plugins, name)
-    else:
-        needed_by = sorted(
-            other
-            for other in plugins - {name}
-            if other in found.candidates and name in found.candidates[other].manifest.requires
+    for name in sorted(switches.on | switches.off):
+        installed = name in found.candidates or name in found.broken
+        if not installed and (name in switches.on or name not in plugins):
+            raise PluginUnknown(f"No installed package offers a plugin named {name}: install it first.")
+    wanted = with_cascade(found, plugins, switches)
+    if wanted.on & wanted.off:
+        both = ", ".join(sorted(wanted.on & wanted.off))
+        raise PluginDependency(f"{both} would have to be on and off at once: ask for one of the two.")
+    if not cascade:
+        refuse_cascade(found, plugins, switches)
+    for name in sorted(wanted.on):
+        _check_usable(found, config, name)
+    manifests = {name: candidate.manifest for name, candidate in found.candidates.items()}
+    for name, why in sorted(spoiled(plugins, wanted.applied_to(plugins), manifests).items()):
+        who = ", ".join(sorted(switches.on or switches.off))
+        raise PluginDependency(
+            f"{name} can't be enabled: {why}" if name in wanted.on else f"{who} would spoil {name}: {why}"
         )
-        if needed_by:
-            raise PluginDependency(f"{name} is needed by {', '.join(needed_by)}: disable {_them(needed_by)} first.")
+    if wanted.on - plugins:
+        _check_loading(config, wanted, plugins)
+    return wanted
 
 
-def refuse_environment(name: str, environ: Mapping[str, str] | None = None) -> None:
+def refuse_cascade(found: Discovery, plugins: Collection[str], switches: Switches) -> None:
+    """Refuse switches that others hang on.
+
+    Raises:
+        PluginDependency: the text names them all, in the order in which they go.
+    """
+    manifests = {name: candidate.manifest for name, candidate in found.candidates.items()}
+    for name in sorted(switches.off):
+        others = [one for one in which_need([name], plugins, manifests) if one not in switches.off]
+        if others:
+            raise PluginDependency(
+                f"{name} is needed by {_listed(others)}: disable {_them(others)} first, or all at once with cascade."
+            )
+    for name in sorted(switches.on):
+        off = [one for one in needed_by([name], set(plugins) - switches.off, manifests) if one not in switches.on]
+        missing = [one for one in off if one not in found.candidates]
+        if missing:
+            raise PluginDependency(f"{name} needs {_listed(missing)}: install {_them(missing)} first.")
+        if off:
+            raise PluginDependency(
+                f"{name} needs {_listed(off)}: enable {_them(off)} first, or all at once with cascade."
+            )
+
+
+def refuse_environment(names: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
     """Refuse to write what a variable overrides.
 
     Raises:
-        PluginsFileLocked: the environment decides whether the plugin is on.
+        PluginsFileLocked: the environment decides whether one of the plugins is on.
     """
-    variable = f"PEGBOARD_PLUGINS__{name.upper()}__ENABLED"
-    if variable in {key.upper() for key in (os.environ if environ is None else environ)}:
-        raise PluginsFileLocked(f"{variable} is set and decides whether {name} is on: change it there, and restart.")
+    variables = {key.upper() for key in (os.environ if environ is None else environ)}
+    for name in names:
+        variable = f"PEGBOARD_PLUGINS__{name.upper()}__ENABLED"
+        if variable in variables:
+            raise PluginsFileLocked(
+                f"{variable} is set and decides whether {name} is on: change it there, and restart."
+            )
 
 
-def _check_enabling(found: Discovery, config: Config, plugins: frozenset[str], name: str) -> None:
+def _check_usable(found: Discovery, config: Config, name: str) -> None:
     if name in found.broken:
         raise PluginUnusable(f"{name} can't be enabled: {found.broken[name]}")
-    manifest = found.candidates[name].manifest
-    versions = {other: found.candidates[other].manifest.version for other in plugins if other in found.candidates}
-    off = sorted(other for other in manifest.requires if other not in versions)
-    if off:
-        raise PluginDependency(f"{name} needs {', '.join(off)}: enable {_them(off)} first.")
-    problem = dependency_problem(manifest, versions, {})
-    if problem is not None:
-        raise PluginDependency(f"{name} can't be enabled: {problem}")
+    if name not in found.candidates:
+        raise PluginDependency(f"{name} is needed and not installed: install it first.")
+    blocked = blocked_reason(config.plugins.get(name), found.candidates[name])
+    if blocked is not None:
+        raise PluginBlocked(f"{name} can't be enabled: {blocked}")
+
+
+def _check_loading(config: Config, wanted: Switches, plugins: frozenset[str]) -> None:
     try:
-        registry = load_plugins(with_plugins(config, plugins | {name}))
+        registry = load_plugins(with_plugins(config, wanted.applied_to(plugins)))
     except ConfigError as error:
         raise PluginUnusable("; ".join(str(one) for one in error.all)) from error
-    if name in (why := reasons(registry)):
-        raise PluginUnusable(f"{name} can't be enabled: {why[name]}")
+    for name, why in sorted(_not_on(registry).items()):
+        if name in wanted.on:
+            raise PluginUnusable(f"{name} can't be enabled: {why}")
+
+
+def _not_on(registry: Registry) -> dict[str, str]:
+    return {one.name: one.reason for one in registry.skipped}
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _them(names: list[str]) -> str:

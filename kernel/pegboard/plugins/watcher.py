@@ -30,6 +30,7 @@ from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.generation import BuildError, Generation, GenerationHolder, StartupError
 from pegboard.plugins.listener import Listener
 from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.planning.contract import contracts_of, record_contracts, versions_of
 from pegboard.plugins.preparation import PreparationError
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.registry import Registry
@@ -175,7 +176,7 @@ class RegistryWatcher:
                     ):
                         await processes.register(connection, self.process, self._kind, node_name(), os.getpid())
                         if self._active is not None:
-                            await processes.report_active(connection, self.process, self._active)
+                            await processes.report_active(connection, self.process, self._active, self._versions())
             except TRANSACTION_ERRORS as error:
                 log.warning("plugins.heartbeat_failed", error=repr(error))
             await asyncio.sleep(HEARTBEAT_INTERVAL)
@@ -287,7 +288,12 @@ class RegistryWatcher:
         self._active = number
         self._error = None
         async with self._database.system_transaction() as connection:
-            await processes.report_active(connection, self.process, number)
+            await processes.report_active(connection, self.process, number, self._versions())
+            await record_contracts(connection, contracts_of(self._holder.current.registry).values())
+
+    def _versions(self) -> dict[str, str]:
+        """Of the plugins that run."""
+        return versions_of(self._holder.current.registry)
 
     async def _drop_prepared(self) -> None:
         if self._prepared is not None:

@@ -81,7 +81,7 @@ def test_without_a_platform_the_file_is_written(installed: Workshop, cli: Cli, c
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("disable", "hello"), "hello is needed by guest: disable it first."),
+        (("disable", "hello"), "hello is needed by guest: disable it first, or all at once with cascade."),
         (("enable", "broken"), "broken can't be enabled: importing"),
         (("enable", "nobody"), "No installed package offers a plugin named nobody: install it first."),
     ],

@@ -1,7 +1,8 @@
-"""Turning a plugin on or off, and waiting until all processes have."""
+"""Turning plugins on or off, and waiting until all processes have."""
 
 import asyncio
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,18 +17,25 @@ if TYPE_CHECKING:
     from pegboard.plugins.revisions import Revision
     from pegboard.runtime import Runtime
 
-__all__ = ("toggle",)
+__all__ = ("cascade_option", "decided", "dry_run_option", "toggle")
 
 DECISION_SECONDS = 120.0
 
+cascade_option = click.option(
+    "--cascade", is_flag=True, help="What it needs is turned on, too; what needs it is turned off."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would change.")
 
-def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: bool) -> None:
-    """Toggle, and say what came of it.
+
+def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: bool, cascade: bool) -> None:
+    """Toggle, and say what came of it. On a terminal it asks where others hang on the plugin.
 
     Raises:
         CommandError: it could not be done; nothing changed.
     """
-    revision = run(_change(cli, name, enabled, wait=wait))
+    if not cascade and not as_json and sys.stdin.isatty():
+        cascade = _ask(cli, name, enabled)
+    revision = run(_change(cli, name, enabled, wait=wait, cascade=cascade))
     state = "written" if revision is None else revision.state
     if as_json:
         number = None if revision is None else revision.number
@@ -48,35 +56,52 @@ def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: b
     click.echo(told[state])
 
 
-async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool) -> "Revision | None":
-    """Toggle; gives the revision that came of it, or None where only the file could be written."""
-    config: Config = cli.config()
-    async with platform_database(cli) as runtime:
-        if runtime is None:
-            await asyncio.to_thread(_write, config, name, enabled)
-            return None
-        from pegboard.plugins.administration import change_plugin
-
-        revision = await change_plugin(
-            runtime, config, await operator_of(runtime, "default"), name, enabled, origin="cli"
-        )
-        return await _decided(runtime, revision) if wait else revision
+def _ask(cli: CommandLine, name: str, enabled: bool) -> bool:
+    """Whether the others that hang on the plugin shall go with it; the question names them in order."""
+    others = run(_others(cli, name, enabled))
+    if others:
+        verb = "needs" if enabled else "is needed by"
+        what = "Turn them on, too" if enabled else "Turn them off first"
+        click.confirm(f"{name} {verb} {', '.join(others)}. {what}?", abort=True, err=True)
+    return bool(others)
 
 
-def _write(config: "Config", name: str, enabled: bool) -> None:
-    from pathlib import Path
-
+async def _others(cli: CommandLine, name: str, enabled: bool) -> list[str]:
+    from pegboard.plugins.cascade import needed_by, which_need
     from pegboard.plugins.discovery import discover
-    from pegboard.plugins.plugins_file import set_enabled
-    from pegboard.plugins.toggle import check_toggle, refuse_environment
+    from pegboard.plugins.revisions import wanted_revision
     from pegboard.plugins.wanted import enabled_plugins
 
-    refuse_environment(name)
-    check_toggle(discover(), config, enabled_plugins(config), name, enabled)
-    set_enabled(Path(config.path), name, enabled)
+    on = enabled_plugins(cli.config())
+    async with platform_database(cli) as runtime:
+        if runtime is not None:
+            async with runtime.database.system_transaction() as connection:
+                wanted = await wanted_revision(connection)
+            on = on if wanted is None else frozenset(wanted.plugins)
+    found = await asyncio.to_thread(discover)
+    manifests = {one: candidate.manifest for one, candidate in found.candidates.items()}
+    return needed_by([name], on, manifests) if enabled else which_need([name], on, manifests)
 
 
-async def _decided(runtime: "Runtime", revision: "Revision") -> "Revision":
+async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool, cascade: bool) -> "Revision | None":
+    """Toggle; gives the revision that came of it, or None where only the file could be written."""
+    from pegboard.plugins.toggle import Switches, write_file
+
+    config: Config = cli.config()
+    switches = Switches(on=frozenset({name})) if enabled else Switches(off=frozenset({name}))
+    async with platform_database(cli) as runtime:
+        if runtime is None:
+            await asyncio.to_thread(write_file, config, switches, cascade=cascade)
+            return None
+        from pegboard.plugins.administration import change_plugins
+
+        revision = await change_plugins(
+            runtime, config, await operator_of(runtime, "default"), switches, cascade=cascade, origin="cli"
+        )
+        return await decided(runtime, revision) if wait else revision
+
+
+async def decided(runtime: "Runtime", revision: "Revision") -> "Revision":
     """The revision once it failed or all processes run it, or as it is when that takes too long."""
     from pegboard.plugins import processes, revisions
     from pegboard.plugins.listener import Listener

@@ -1,0 +1,153 @@
+"""Applies plans: only as long as they hold, and once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from pegboard.config.model import Config
+from pegboard.database.migrate import migrate
+from pegboard.database.migrations import MigrationError
+from pegboard.database.pool import Database
+from pegboard.database.roles import DatabaseSetupError
+from pegboard.plugins import revisions
+from pegboard.plugins.discovery import discover
+from pegboard.plugins.errors import PlanRefused, PlanStale, PluginUnusable
+from pegboard.plugins.planning.basis import changes_since, fingerprint
+from pegboard.plugins.planning.content import Basis, Plan
+from pegboard.plugins.planning.make import Probe, current_basis
+from pegboard.plugins.planning.store import find_plan, mark_applied, refuse_used
+from pegboard.plugins.revisions import Origin, Revision
+from pegboard.plugins.toggle import Audit, Switches, toggle
+
+__all__ = ("Applied", "apply_plan", "check_plan")
+
+AuditUpgrade = Callable[[Any, Plan], Awaitable[None]]
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a plan: the revision that the processes take up, None where the wanted plugins stay the same."""
+
+    plan: Plan
+    revision: Revision | None
+
+
+async def apply_plan(
+    database: Database,
+    config: Config,
+    number: UUID,
+    *,
+    probe: Probe,
+    origin: Origin,
+    requested_by: UUID | None = None,
+    audit: Audit | None = None,
+    audit_upgrade: AuditUpgrade | None = None,
+) -> Applied:
+    """Do what the plan says. `config` is the configuration as it is written now.
+
+    An upgrade's migrations run here, and the new code runs once the processes were restarted; plugins are turned on and
+    off in one revision.
+
+    Raises:
+        PlanNotFound, PlanApplied, PlanExpired, PlanStale, PlanRefused: it can't be applied; nothing changed.
+        PluginUnusable: a migration failed.
+        DomainError: see `toggle`.
+    """
+    plan, basis = await check_plan(database, config, number)
+    if plan.action.uninstall:
+        names = " ".join(plan.action.uninstall)
+        raise PlanRefused(
+            f"Uninstalling takes the data in hand: `pegboard plugins disable {names}`, then"
+            f" `pegboard plugins uninstall {names}`."
+        )
+    changes = {name: [one.plugin for one in plan.content.changes if one.change == name] for name in _KINDS}
+    switches = Switches(frozenset(changes["enable"]), frozenset(changes["disable"]))
+    if changes["upgrade"]:
+        await _migrate(database, config, basis.active, changes["upgrade"], probe)
+    if not switches.each:
+        async with database.system_transaction() as connection:
+            await revisions.lock(connection)
+            await _refuse_stale(connection, basis)
+            await mark_applied(connection, number, None)
+            if audit_upgrade is not None:
+                await audit_upgrade(connection, plan)
+            applied, _ = await find_plan(connection, number)
+        return Applied(plan=applied, revision=None)
+
+    async def guard(connection: Any, now: Revision | None, file: str) -> None:
+        if (None if now is None else now.number) != basis.revision:
+            raise PlanStale("The wanted plugins were changed meanwhile: make a new plan.")
+        if file != basis.file:
+            raise PlanStale("plugins.toml was edited meanwhile: make a new plan.")
+        refuse_used(await find_plan(connection, number))
+
+    async def mark(connection: Any, revision: Revision, changed: Switches) -> None:
+        await mark_applied(connection, number, revision.number)
+        if audit is not None:
+            await audit(connection, revision, changed)
+        if changes["upgrade"] and audit_upgrade is not None:
+            await audit_upgrade(connection, plan)
+
+    revision = await toggle(
+        database, config, switches, cascade=True, origin=origin, requested_by=requested_by, audit=mark, guard=guard
+    )
+    async with database.system_transaction() as connection:
+        applied, _ = await find_plan(connection, number)
+    return Applied(plan=applied, revision=revision)
+
+
+_KINDS = ("enable", "disable", "upgrade")
+
+
+async def check_plan(database: Database, config: Config, number: UUID) -> tuple[Plan, Basis]:
+    """The plan and its basis, if it can still be applied.
+
+    Raises:
+        PlanNotFound, PlanApplied, PlanExpired, PlanStale, PlanRefused: it can't.
+    """
+    async with database.system_transaction() as connection:
+        plan, basis = await find_plan(connection, number)
+    refuse_used((plan, basis))
+    if fingerprint(plan.action, plan.content, basis) != plan.fingerprint:
+        raise PlanStale("The plan's fingerprint does not fit what it says: make a new one.")
+    found = await asyncio.to_thread(discover)
+    now, _ = await current_basis(database, config, found)
+    if changed := changes_since(basis, now):
+        raise PlanStale(f"Since the plan was made {'; '.join(changed)}. Make a new one.")
+    if plan.content.problems:
+        raise PlanRefused(f"The plan can't be applied: {' '.join(plan.content.problems)}")
+    if not plan.content.changes:
+        raise PlanRefused("The plan changes nothing: there is nothing to apply.")
+    return plan, basis
+
+
+async def _refuse_stale(connection: Any, basis: Basis) -> None:
+    now = await revisions.wanted_revision(connection)
+    if (None if now is None else now.number) != basis.revision:
+        raise PlanStale("The wanted plugins were changed meanwhile: make a new plan.")
+
+
+class _App(msgspec.Struct, frozen=True):
+    name: str
+    migrations: str
+
+
+async def _migrate(database: Database, config: Config, active: list[str], names: list[str], probe: Probe) -> None:
+    """Run the migrations of the versions that are installed. The old code goes on beside them."""
+    probed = await probe(config, active)
+    apps = [
+        _App(name, contract.migrations)
+        for name in names
+        if (contract := probed.contracts.get(name)) is not None and contract.migrations is not None
+    ]
+    if not apps:
+        return
+    try:
+        report = await migrate(database.urls.owner, apps)
+    except (MigrationError, DatabaseSetupError) as error:
+        raise PluginUnusable(f"The migrations can't be run: {error}") from error
+    if report.failed:
+        told = "; ".join(f"{name}: {why}" for name, why in sorted(report.failed.items()))
+        raise PluginUnusable(f"A migration failed, and what it began is undone: {told}")
