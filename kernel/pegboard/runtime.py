@@ -9,6 +9,7 @@ from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.database.roles import check_roles
 from pegboard.identity.authenticator import Authenticator
+from pegboard.isolation.breakers import Breakers
 from pegboard.jobs.notifier import Notifier
 from pegboard.plugins.registry import EMPTY, Registry
 from pegboard.telemetry.metrics import Metrics
@@ -24,7 +25,7 @@ __all__ = ("Runtime",)
 
 
 class Runtime:
-    """One per process. `registry` is the active generation's; it is replaced as a whole, never changed."""
+    """One per process. `registry` is replaced as a whole, never changed."""
 
     def __init__(
         self,
@@ -46,11 +47,22 @@ class Runtime:
         self.notifier = notifier
         self.metrics = metrics
         self.refusals = Refusals(database)
-        self.limiter = limiter
         self.trail = Trail(database)
         self.http = HttpClient()
+        self.limiter = limiter
         self.tracing = Tracing()
-        self.registry: Registry = EMPTY
+        self.breakers = Breakers(config.isolation, metrics)
+        self._registry = EMPTY
+
+    @property
+    def registry(self) -> Registry:
+        """The active generation's. Setting it has the breakers go on with its plugins."""
+        return self._registry
+
+    @registry.setter
+    def registry(self, registry: Registry) -> None:
+        self._registry = registry
+        self.breakers.use(registry)
 
     @classmethod
     async def open(cls, config: Config, *, pool_size: int | None = None, metrics: Metrics | None = None) -> Self:
@@ -102,7 +114,7 @@ class Runtime:
         await self.notifier.close()
         await self.authenticator.stop()
         self.refusals.close()
-        await self.redis.aclose()
-        await self.database.close()
         await self.http.close()
         await self.trail.close()
+        await self.redis.aclose()
+        await self.database.close()

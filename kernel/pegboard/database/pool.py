@@ -19,7 +19,15 @@ from pegboard.config.model import Config
 from pegboard.database.reach import reaching
 from pegboard.database.urls import DatabaseUrls
 
-__all__ = ("DATABASE_ERRORS", "TRANSACTION_ERRORS", "Connection", "Database", "Isolation", "TransactionFailed")
+__all__ = (
+    "DATABASE_ERRORS",
+    "TRANSACTION_ERRORS",
+    "Connection",
+    "Database",
+    "Isolation",
+    "TransactionFailed",
+    "is_lost",
+)
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 SYSTEM_NAME = "pegboard:system"
@@ -41,6 +49,12 @@ class TransactionFailed(Exception):
 
 TRANSACTION_ERRORS = (*DATABASE_ERRORS, DomainError, TransactionFailed)
 """What acquiring a connection from a `Database`, or a transaction of it, may raise while the database is away."""
+
+
+def is_lost(error: asyncpg.InterfaceError) -> bool:
+    """Whether the error says that the connection or the pool is gone, rather than that it is used wrongly."""
+    # The pool takes a connection back by itself when the server ends it.
+    return "clos" in str(error) or "released back to the pool" in str(error)
 
 
 class Connection(asyncpg.Connection):

@@ -25,7 +25,7 @@ async def drain(runtime: "Runtime", *, include_delayed: bool = False) -> int:
     """
     pool = runtime.database.system
     catalogs = Catalogs(lambda: Standing(runtime.registry))
-    executor = Executor(runtime, pool, catalogs)
+    executor = Executor(runtime, pool, catalogs, breakers=None)
     slots = asyncio.Semaphore(max(1, runtime.database.app.get_max_size() - 1))
     name = process_name()
     ran = 0

@@ -1,6 +1,7 @@
 """Running one claimed job: in a transaction of its tenant, together with its completion."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -12,8 +13,10 @@ import structlog
 from opentelemetry.trace import SpanKind
 from pegboard_sdk.access import Principal
 
+from pegboard.isolation.breaker import CALLED, REFUSED, Breaker
+from pegboard.isolation.breakers import Breakers
 from pegboard.jobs.catalog import Catalog, Catalogs, Runnable
-from pegboard.jobs.lease import LEASE_LOST, Claimed, fail, park, retry_delay
+from pegboard.jobs.lease import LEASE_LOST, Claimed, fail, park, postpone, retry_delay
 from pegboard.plugins.registry import Registry
 from pegboard.work import SteppedWork, Work
 
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Executor", "Outcome")
 
-Outcome = Literal["succeeded", "retried", "dead", "parked", "lost"]
+Outcome = Literal["succeeded", "retried", "dead", "parked", "held", "lost"]
 CONFLICT_ATTEMPTS = 3
+_LEVELS: dict[Outcome, str] = {"succeeded": "info", "dead": "error", "held": "debug"}
 log = structlog.get_logger("pegboard.jobs")
 
 
@@ -50,12 +54,18 @@ class _LeasedSteppedWork(SteppedWork):
 
 
 class Executor:
-    """Runs claimed jobs. `pool` is the relaxed one: failures and parkings are written through it."""
+    """Runs claimed jobs. `pool` is the relaxed one: failures and parkings are written through it.
 
-    def __init__(self, runtime: "Runtime", pool: asyncpg.Pool, catalogs: Catalogs) -> None:
+    Jobs of a plugin whose breaker is open are given back; without `breakers` all are run.
+    """
+
+    def __init__(
+        self, runtime: "Runtime", pool: asyncpg.Pool, catalogs: Catalogs, *, breakers: Breakers | None
+    ) -> None:
         self._runtime = runtime
         self._pool = pool
         self._catalogs = catalogs
+        self._breakers = breakers
 
     async def run(self, job: Claimed) -> Outcome:
         """Run `job` to an outcome, which is on its row when this returns.
@@ -75,14 +85,32 @@ class Executor:
         if runnable is None:
             await park(self._pool, job.token)
             return self._report(job, "parked", began, reason="no enabled plugin has it")
+        breaker = self._breakers.get(runnable.plugin) if self._breakers is not None else None
+        ticket = CALLED if breaker is None else breaker.admit()
+        if breaker is not None and ticket == REFUSED:
+            # Spread over as long as the pause was, so that they don't all come back at once.
+            delay = breaker.retry_in + random.uniform(0, breaker.open_for)  # noqa: S311  # spreads load; guards nothing
+            await postpone(self._pool, job.token, delay)
+            return self._report(job, "held", began, again_in=round(delay, 1))
         try:
             with self._span(job):
                 await self._attempt(job, runnable, catalog.registry)
+        except asyncio.CancelledError:
+            if breaker is not None:
+                breaker.undecided(ticket)
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a job raises is that job's failure
+            self._judge(error, runnable.plugin, breaker, ticket)
             if getattr(error, "sqlstate", None) == LEASE_LOST:
                 return self._report(job, "lost", began, reason="its lease was taken over")
             return await self._failed(job, error, began)
+        if breaker is not None:
+            breaker.succeeded(ticket)
         return self._report(job, "succeeded", began)
+
+    def _judge(self, error: Exception, plugin: str, breaker: Breaker | None, ticket: int) -> None:
+        if self._breakers is not None:
+            self._breakers.judge(error, plugin, breaker, ticket, timed_out=isinstance(error, _Timeout))
 
     async def _attempt(self, job: Claimed, runnable: Runnable, registry: Registry) -> None:
         """Once, or again at once where the database found transactions in conflict."""
@@ -175,7 +203,7 @@ class Executor:
     def _report(self, job: Claimed, outcome: Outcome, began: float, **fields: Any) -> Outcome:
         seconds = time.perf_counter() - began
         self._runtime.metrics.observe_job(job.plugin, job.name, outcome, seconds)
-        write = log.info if outcome == "succeeded" else log.error if outcome == "dead" else log.warning
+        write = getattr(log, _LEVELS.get(outcome, "warning"))
         write(f"job.{outcome}", job=job.name, attempt=job.attempts, ms=round(seconds * 1000, 1), **fields)
         return outcome
 

@@ -1,4 +1,4 @@
-"""What a worker does to job rows: claim, beat, give back, fail, park. Each is guarded by the fencing token.
+"""What a worker does to job rows: claim, beat, give back, postpone, fail, park. Each is guarded by the fencing token.
 
 A claim raises the row's fence; whatever a worker writes afterwards names the fence that it got. Once somebody else has
 taken the job over, the fence or the state differs, and nothing of what the first worker writes takes effect.
@@ -15,7 +15,7 @@ import msgspec
 
 from pegboard.jobs.broker import Token
 
-__all__ = ("LEASE_LOST", "Claimed", "beat", "claim", "fail", "park", "release", "retry_delay")
+__all__ = ("LEASE_LOST", "Claimed", "beat", "claim", "fail", "park", "postpone", "release", "retry_delay")
 
 LEASE_LOST = "PB410"
 """The SQLSTATE of `kernel_complete_job` and `kernel_hold_job` when somebody else took the job over."""
@@ -56,6 +56,13 @@ UPDATE kernel_jobs AS job
 _PARK = """
 UPDATE kernel_jobs
    SET state = 'parked', attempts = attempts - 1, worker = NULL, heartbeat_at = NULL, updated_at = now()
+ WHERE id = $1 AND fence = $2 AND state = 'running'
+"""
+
+_POSTPONE = """
+UPDATE kernel_jobs
+   SET state = 'queued', attempts = attempts - 1, run_at = now() + make_interval(secs => $3), worker = NULL,
+       heartbeat_at = NULL, updated_at = now()
  WHERE id = $1 AND fence = $2 AND state = 'running'
 """
 
@@ -112,6 +119,11 @@ async def release(pool: asyncpg.Pool, tokens: Sequence[Token]) -> None:
 async def park(pool: asyncpg.Pool, token: Token) -> None:
     """Lay aside a claimed job that no enabled plugin has; the attempt doesn't count."""
     await pool.execute(_PARK, *token)
+
+
+async def postpone(pool: asyncpg.Pool, token: Token, delay: float) -> None:
+    """Give a claimed job back, to be run in `delay` seconds; the attempt doesn't count."""
+    await pool.execute(_POSTPONE, *token, delay)
 
 
 async def fail(pool: asyncpg.Pool, token: Token, error: str, delay: float) -> Literal["queued", "dead"] | None:

@@ -68,7 +68,7 @@ class JobWorker:
         runtime, jobs = self._runtime, self._runtime.config.jobs
         pool = self._pool = await open_relaxed_pool(runtime.database)
         dispatcher = self._dispatcher = Dispatcher(
-            Executor(runtime, pool, self._catalogs),
+            Executor(runtime, pool, self._catalogs, breakers=runtime.breakers),
             pool,
             worker=self.name,
             concurrency=jobs.concurrency,

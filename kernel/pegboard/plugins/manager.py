@@ -177,6 +177,7 @@ def _plugin(
         name=candidate.name,
         manifest=candidate.manifest,
         distribution=candidate.distribution,
+        folder=str(candidate.path.parent),
         settings=settings,
         app=brought.get("piccolo_app"),
         commands=brought.get("cli_commands", ()),

@@ -29,6 +29,8 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     manifest: Manifest
     distribution: str
+    folder: str = ""
+    """Where its package is: code in files below it is the plugin's."""
     settings: msgspec.Struct | None = None
     controllers: Sequence[type[Controller]] = ()
     app: PiccoloApp | None = None

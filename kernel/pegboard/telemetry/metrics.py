@@ -50,7 +50,7 @@ class Metrics:
         )
         self.jobs = Counter(
             "pegboard_jobs_total",
-            "Job runs by outcome: succeeded, retried, dead, parked, lost.",
+            "Job runs by outcome: succeeded, retried, dead, parked, held (the plugin's breaker is open), lost.",
             ("plugin", "job", "outcome"),
             registry=self.registry,
         )
@@ -93,6 +93,25 @@ class Metrics:
             ("state",),
             registry=self.registry,
             multiprocess_mode="livemostrecent",
+        )
+        self.breaker_state = Gauge(
+            "pegboard_breaker_state",
+            "A plugin's circuit breaker: 0 closed, 1 half open, 2 open.",
+            ("plugin",),
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self.breaker_transitions = Counter(
+            "pegboard_breaker_transitions_total",
+            "How often a plugin's circuit breaker took on a state.",
+            ("plugin", "state"),
+            registry=self.registry,
+        )
+        self.loop_blocked = Counter(
+            "pegboard_loop_blocked_seconds_total",
+            "Time for which code of a plugin (or of the kernel) kept all else in its process from running.",
+            ("plugin",),
+            registry=self.registry,
         )
         self._routes: dict[tuple[str, str, str, int], _RouteMetrics] = {}
 

@@ -71,6 +71,7 @@ def declared_routes(app: Litestar) -> dict[tuple[str, str], tuple[Route, HTTPRou
 
 def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     exchange: Exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
+    exchange.judge(error)
     known = exchange.told(to_domain_error(error, request_id=exchange.request_id))
     headers = dict(known.headers)
     if known.status == 405:

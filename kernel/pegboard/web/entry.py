@@ -258,7 +258,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self.exchange.limit is not None:
+            if self.exchange.limit is not None and not self.exchange.limit.expired():
                 # From here on the time belongs to the receiver: a stream may take as long as it lives.
                 self.exchange.limit.reschedule(None)
             message["headers"] = self._entry.response_headers(list(message["headers"]), self.exchange, self.origin)

@@ -15,6 +15,7 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import JsonBytes, Route, Stream
 
+from pegboard.isolation.breaker import CALLED, Breaker
 from pegboard.plugins.generation import Generation
 from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
@@ -35,8 +36,8 @@ class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
     __slots__ = (
-        "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry", "request_id",
-        "route", "runtime", "scope", "trace", "tries", "uncertain",
+        "breaker", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry",
+        "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,8 @@ class Exchange:
         self.ip = ip
         self.limit: asyncio.Timeout | None = None
         self.plugin = "kernel"
+        self.breaker: Breaker | None = None
+        self.ticket = CALLED
         self.principal: Principal | None = None
         self.route: Route | None = None
         self.problem: DomainError | None = None
@@ -99,10 +102,10 @@ class Exchange:
                     self.request_id,
                     isolation=route.isolation,
                     committing=self._committing,
+                    plugin=self.plugin,
                 ) as work:
                     if key is not None and (replay := await key.begin(work.acting_as(KERNEL))) is not None:
                         return replay
-                    plugin=self.plugin,
                     response = self._encoded(route, await call(work))
                     if key is not None and not isinstance(response, Stream):
                         await key.store(work.acting_as(KERNEL), response)
@@ -125,10 +128,10 @@ class Exchange:
             self.request_id,
             route.isolation,
             committing=self._committing,
+            plugin=self.plugin,
         )
         key = await self._idempotency_key(route)
         if key is None:
-            plugin=self.plugin,
             return self._encoded(route, await call(work))
         kernel = work.acting_as(KERNEL)
         async with kernel.step() as step:
@@ -179,6 +182,23 @@ class Exchange:
         self.problem = error
         return error
 
+    def judge(self, error: BaseException) -> None:
+        """Tell the plugin's breaker of the error that ended the request. Only the first word counts."""
+        breaker, self.breaker = self.breaker, None
+        if breaker is not None:
+            timed_out = self.limit is not None and self.limit.expired()
+            self.runtime.breakers.judge(error, self.plugin, breaker, self.ticket, timed_out=timed_out)
+
+    def stream_began(self) -> None:
+        """Its first piece is there: as far as the breaker goes, the request has succeeded."""
+        breaker, self.breaker = self.breaker, None
+        if breaker is not None:
+            breaker.succeeded(self.ticket)
+
+    def stream_broke(self, error: Exception) -> None:
+        """Its iterator failed amid the answer: that counts by itself."""
+        self.runtime.breakers.judge(error, self.plugin, None, CALLED)
+
     async def note_outcome(self) -> None:
         """Put it on record when somebody who is logged in was refused, or their write failed. Call it once they were
         answered: it must not change what they are told.
@@ -224,7 +244,14 @@ class Exchange:
     def _encoded(self, route: Route, result: Any) -> Response[Any]:
         """The answer with its body as bytes, so that nothing can fail after the commit."""
         if isinstance(result, Stream):
-            return StreamAnswer(result, closing=self.closing, request_id=self.request_id, head=self.head)
+            return StreamAnswer(
+                result,
+                closing=self.closing,
+                request_id=self.request_id,
+                head=self.head,
+                began=self.stream_began,
+                broke=self.stream_broke,
+            )
         if isinstance(result, Response):
             if not isinstance(result.content, bytes):
                 result.content = b"" if result.content is None else _encode(result.content)

@@ -9,6 +9,8 @@ from pegboard_sdk.errors import DomainError, Forbidden, NotFound, Unauthorized
 from pegboard_sdk.http import EXCHANGE, Route
 
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.isolation.breaker import REFUSED
+from pegboard.isolation.errors import PluginUnavailable
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
@@ -32,6 +34,7 @@ class Gate:
     def __init__(self, runtime: Runtime, registry: Registry, addresses: Addresses) -> None:
         self._registry = registry
         self._limiter = runtime.limiter
+        self._breakers = runtime.breakers
         self._addresses = addresses
         self._authenticator = runtime.authenticator
         self._per_principal = runtime.config.http.rate_per_principal
@@ -61,7 +64,22 @@ class Gate:
                 self._limiter.check(f"account:{principal.account_id}", self._per_principal)
             if route.permission is not None:
                 principal.require(route.permission)
-            await app(scope, receive, send)
+            breaker = self._breakers.get(exchange.plugin)
+            if breaker is None:
+                await app(scope, receive, send)
+                return
+            ticket = breaker.admit()
+            if ticket == REFUSED:
+                raise PluginUnavailable(exchange.plugin, breaker.retry_in)
+            exchange.breaker, exchange.ticket = breaker, ticket
+            try:
+                await app(scope, receive, send)
+            except BaseException as error:
+                exchange.judge(error)
+                raise
+            # What the handler raised was answered in there, and judged; a stream has had its say when it began.
+            if exchange.breaker is not None:
+                breaker.succeeded(ticket)
 
         return gated
 

@@ -9,6 +9,7 @@ import redis.exceptions
 from pegboard_sdk.health import HealthCheck
 
 from pegboard.database.pool import TRANSACTION_ERRORS
+from pegboard.isolation.breaker import State
 from pegboard.runtime import Runtime
 
 __all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
@@ -31,11 +32,12 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class PluginHealth(msgspec.Struct, frozen=True):
-    """A plugin's own checks."""
+    """A plugin's own checks, and its circuit breaker in the process that answers: `open` while it fails too often."""
 
     plugin: str
     ok: bool
     checks: list[Check]
+    breaker: State
 
 
 async def check_ready(runtime: Runtime) -> Health:
@@ -75,8 +77,9 @@ async def check_plugins(runtime: Runtime) -> list[PluginHealth]:
     """Run the enabled plugins' health checks, all at once, each within its own time-out."""
     plugins = [plugin for plugin in runtime.registry.plugins if plugin.name != "kernel"]
     results = await asyncio.gather(*(asyncio.gather(*map(_run, plugin.health_checks)) for plugin in plugins))
+    states = runtime.breakers.states()
     return [
-        PluginHealth(plugin.name, all(check.ok for check in checks), list(checks))
+        PluginHealth(plugin.name, all(check.ok for check in checks), list(checks), states.get(plugin.name, "closed"))
         for plugin, checks in zip(plugins, results, strict=True)
     ]
 

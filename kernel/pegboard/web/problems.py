@@ -19,6 +19,8 @@ from pegboard_sdk.errors import (
     Unavailable,
 )
 
+from pegboard.database.pool import is_lost
+
 __all__ = ("PROBLEM_JSON", "OutcomeUnknown", "encode_problem", "to_domain_error")
 
 PROBLEM_JSON = "application/problem+json"
@@ -127,8 +129,7 @@ def to_domain_error(error: BaseException, *, request_id: str) -> DomainError:
         return _made(
             503, "timeout", "This took too long and was given up; nothing was changed.", headers={"Retry-After": "5"}
         )
-    if isinstance(error, _OUTAGE) or (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)):
-        # An InterfaceError is a closed connection or pool, or a mistake in how a plugin uses one.
+    if isinstance(error, _OUTAGE) or (isinstance(error, asyncpg.InterfaceError) and is_lost(error)):
         log.error("database.unavailable", error=type(error).__name__, request_id=request_id)
         return Unavailable("The database can't be reached now; nothing was changed. Try again in a moment.")
     if isinstance(error, RecursionError):

@@ -7,7 +7,7 @@ most two pieces ahead.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -58,27 +58,57 @@ class StreamAnswer(Stream):
 
     It ends when its iterator does, when the receiver hangs up or reads too slowly, or when `closing` is set: then
     server-sent events end with a hint to reconnect, and any other stream with the connection. The iterator is closed
-    before the request ends, whatever ended it.
+    before the request ends, whatever ended it. `began` is called once the status is sent, `broke` when the iterator
+    fails after that.
     """
 
-    def __init__(self, stream: Stream, *, closing: asyncio.Event, request_id: str, head: bool) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        closing: asyncio.Event,
+        request_id: str,
+        head: bool,
+        began: Callable[[], None],
+        broke: Callable[[Exception], None],
+    ) -> None:
         super().__init__(stream.iterator)
         self._stream = stream
         self._closing = closing
         self._request_id = request_id
         self._head = head
+        self._began = began
+        self._broke = broke
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
         """What Litestar calls: the ASGI application that sends the answer."""
         prepared = self._stream.to_asgi_response(*args, **kwargs)
-        return _Sending(prepared, closing=self._closing, request_id=self._request_id, head=self._head)
+        return _Sending(
+            prepared,
+            closing=self._closing,
+            request_id=self._request_id,
+            head=self._head,
+            began=self._began,
+            broke=self._broke,
+        )
 
 
 class _Sending:
     """One answer on its way. `prepared` is Litestar's: it knows the headers and holds the iterator."""
 
-    def __init__(self, prepared: Any, *, closing: asyncio.Event, request_id: str, head: bool) -> None:
+    def __init__(
+        self,
+        prepared: Any,
+        *,
+        closing: asyncio.Event,
+        request_id: str,
+        head: bool,
+        began: Callable[[], None],
+        broke: Callable[[Exception], None],
+    ) -> None:
         self._prepared = prepared
+        self._began = began
+        self._broke = broke
         self._source: AsyncIterator[bytes | str] = aiter(prepared.iterator)
         self._closing = closing
         self._request_id = request_id
@@ -114,6 +144,7 @@ class _Sending:
             raise Unavailable("This process is about to end. Send the request again.", retry_after=1)
         if not isinstance(what, _Gone):
             await self._prepared.start_response(send)
+            self._began()
         while what is None or isinstance(what, bytes):
             if what is not None:
                 await self._send(send, what)
@@ -142,6 +173,7 @@ class _Sending:
             return CLOSING
         if what.error is None:
             return b""
+        self._broke(what.error)
         problem = to_domain_error(what.error, request_id=self._request_id)
         if not self._events:
             raise _Cut(problem.code)

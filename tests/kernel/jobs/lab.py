@@ -81,7 +81,7 @@ class Lab:
         self.runtime = runtime
         self.pool = pool
         self.catalogs = Catalogs(lambda: Standing(runtime.registry))
-        self.executor = Executor(runtime, pool, self.catalogs)
+        self.executor = Executor(runtime, pool, self.catalogs, breakers=runtime.breakers)
 
     @classmethod
     @asynccontextmanager

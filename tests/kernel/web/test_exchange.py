@@ -48,6 +48,7 @@ def test_a_refusal_stays_one_after_a_commit(exchange: Exchange):
         (asyncpg.InterfaceError("the server expects 2 arguments for this query, 1 was passed"), 500),
         (asyncpg.InterfaceError("connection is closed"), 503),
         (asyncpg.InterfaceError("pool is closing"), 503),
+        (asyncpg.InterfaceError("connection has been released back to the pool"), 503),
     ],
 )
 def test_a_mistake_with_the_database_is_no_outage(error: Exception, status: int):

@@ -1,0 +1,99 @@
+"""Notices when code blocks the event loop, and says whose.
+
+The loop only has to set a time now and then; a thread looks whether it still does. When it is late, the thread reads
+off the loop's stack what it is doing. An idle loop that is late was not blocked: the machine had no time for it.
+"""
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+from pegboard.isolation.owners import KERNEL, Owners, place, running
+from pegboard.telemetry.metrics import Metrics
+
+__all__ = ("Watchdog",)
+
+QUIET = 60.0
+"""Seconds in which one plugin gets a single line."""
+STUCK = 5.0
+"""Seconds of being blocked after which the line is not put off until the end: there may be none."""
+_WAITING = frozenset({"select", "_run_once", "run_forever", "poll"})
+"""The functions in which an idle loop is."""
+log = structlog.get_logger("pegboard.isolation")
+
+
+class Watchdog:
+    """One per process. `owners` gives whose code is where, `threshold` in seconds is how late the loop may be."""
+
+    def __init__(self, owners: Callable[[], Owners], metrics: Metrics, *, threshold: float) -> None:
+        self._owners = owners
+        self._metrics = metrics
+        self._threshold = threshold
+        self._interval = threshold / 2
+        self._due = 0.0
+        self._told: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Watch the loop that runs this."""
+        self._loop = asyncio.get_running_loop()
+        self._tick()
+        arguments = (threading.get_ident(),)
+        self._thread = threading.Thread(target=self._watch, args=arguments, name="loop-watchdog", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def _tick(self) -> None:
+        """In the loop: say that it is alive."""
+        assert self._loop is not None
+        self._due = time.monotonic() + self._interval
+        self._timer = self._loop.call_later(self._interval, self._tick)
+
+    def _watch(self, thread: int) -> None:
+        while not self._stopping.wait(self._interval):
+            due = self._due
+            if time.monotonic() - due > self._threshold:
+                frame = sys._current_frames().get(thread)
+                if frame is not None and self._due == due and frame.f_code.co_name not in _WAITING:
+                    self._blocked(frame, due)
+
+    def _blocked(self, frame: FrameType, due: float) -> None:
+        """The loop was to run at `due`. Find out who keeps it, and for how long."""
+        lines = running(frame)
+        del frame  # it would keep alive what the function holds
+        plugin, line = self._owners().innermost(lines) or (KERNEL, lines[-1])
+        where, told = place(line), False
+        while self._due == due and not self._stopping.wait(self._interval / 4):
+            if not told and time.monotonic() - due > STUCK:
+                told = self._tell(plugin, where, time.monotonic() - due, "loop.still_blocked")
+        seconds = time.monotonic() - due
+        self._metrics.loop_blocked.labels(plugin).inc(seconds)
+        if not told:
+            self._tell(plugin, where, seconds, "loop.blocked")
+
+    def _tell(self, plugin: str, where: str, seconds: float, event: str) -> bool:
+        now = time.monotonic()
+        if now < self._told.get(plugin, 0.0):
+            self._left_out[plugin] = self._left_out.get(plugin, 0) + 1
+        else:
+            self._told[plugin] = now + QUIET
+            left_out = self._left_out.pop(plugin, 0)
+            more = {"since_the_last_line": left_out} if left_out else {}
+            log.warning(event, plugin=plugin, where=where, seconds=round(seconds, 3), **more)
+        return True

@@ -1,0 +1,58 @@
+"""A platform with two plugins that fail as they are told to, and a clock that stands still unless moved."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from pegboard.config.model import Config, IsolationConfig
+from pegboard.isolation.breakers import Breakers
+
+from tests.kernel.isolation.plugins import Behaviour, Clock, bank, shop
+from tests.support.platform import TestPlatform
+from tests.support.servers import make_config
+
+SETTINGS = IsolationConfig(window=30, minimum_calls=4, open_seconds=10, max_open_seconds=40, probes=2)
+
+
+@pytest.fixture(scope="module")
+def behaviour() -> Behaviour:
+    """What the routes do."""
+    return Behaviour()
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory, config: Config) -> AsyncIterator[TestPlatform]:
+    """A platform of this module's own."""
+    folder = tmp_path_factory.mktemp("isolation")
+    made = make_config(folder, config.database.url.reveal(), config.redis.url.reveal(), plugins=())
+    platform = TestPlatform(msgspec.structs.replace(made, isolation=SETTINGS))
+    await platform.start()
+    yield platform
+    await platform.stop()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The breakers'."""
+    return Clock()
+
+
+@pytest.fixture
+async def platform(running: TestPlatform, behaviour: Behaviour, clock: Clock, tmp_path: Path) -> TestPlatform:
+    """The platform with the plugins `shop` and `bank`, and breakers that nothing has happened to."""
+    runtime = running.runtime
+    runtime.breakers = Breakers(SETTINGS, runtime.metrics, clock=clock)
+    behaviour.forget()
+    await swap(running, bank(behaviour), shop(behaviour))
+    return running
+
+
+async def swap(platform: TestPlatform, *plugins: Any) -> None:
+    """Have just these plugins on."""
+    from pegboard.plugins.compile import compile_registry
+
+    holder = platform.app.platform.holder
+    registry = compile_registry([platform.registry.plugins[0], *plugins], [])
+    holder.activate(await holder.prepare(registry))
