@@ -1,11 +1,14 @@
 """Which hosts a plugin may call. All that decides whether an address is called is here."""
 
+import re
+
 import msgspec
 from pegboard_sdk.outbound import OutboundAddressInvalid
 
 __all__ = ("Destination", "HostRule", "destination_of")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"^[a-z0-9._:-]+$")
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ def destination_of(url: str) -> Destination:
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise OutboundAddressInvalid(f"this is no address to call: {error}") from error
     host = parsed.raw_host.decode("ascii").strip("[]").lower().rstrip(".")
-    if parsed.scheme not in _DEFAULT_PORTS or not host or (port is not None and not 0 < port < 65536):
+    if parsed.scheme not in _DEFAULT_PORTS or not _HOST.match(host) or (port is not None and not 0 < port < 65536):
         raise OutboundAddressInvalid("an address to call is http://host/… or https://host/…")
     if parsed.userinfo:
         raise OutboundAddressInvalid("an address holds no user name or password: send an Authorization header")

@@ -13,7 +13,7 @@ __all__ = ("UnreadableSql", "Word", "words")
 
 _HORIZONTAL = r"(?:[ \t\f\v]|--[^\n\r]*)*"
 _NEXT_LINE = rf"{_HORIZONTAL}[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*"
-_ESCAPED = r"'(?:[^'\\]|\\.|'')*'"
+_ESCAPED = r"'(?:[^'\\]|\\.|'')*'(?!')"
 
 # Bytes beyond ASCII belong to identifiers, whatever character they make: so no \s and no \w here.
 _TOKEN = re.compile(
@@ -22,11 +22,11 @@ _TOKEN = re.compile(
     | (?P<comment>  /\* )
     | (?P<escaped>  [eE]{_ESCAPED}(?:{_NEXT_LINE}{_ESCAPED})* )
     | (?P<hidden>   [uU]&["'] )
-    | (?P<string>   '(?:[^']|'')*' )
+    | (?P<string>   '(?:[^']|'')*'(?!') )
     | (?P<dollar>   \$(?P<tag>[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$ )
-    | (?P<quoted>   "(?:[^"]|"")+" )
-    | (?P<name>     [A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]* )
-    | (?P<other>    \$?[0-9]+ | [^"'] )
+    | (?P<quoted>   "(?:[^"]|"")+"(?!") )
+    | (?P<name>     (?![eE]')[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]* )
+    | (?P<other>    \$?[0-9]+ | (?![eE]')[^"'] )
     """,
     re.VERBOSE | re.DOTALL,
 )

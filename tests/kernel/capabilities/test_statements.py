@@ -1,0 +1,119 @@
+"""What a plugin may say to the database."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pegboard.capabilities import statements
+from pegboard.capabilities.statements import Statements, owners_of_tables
+from pegboard_sdk.errors import CapabilityDenied
+from pegboard_sdk.manifest import Capabilities, Manifest
+
+
+def manifest(name: str, *tables: str) -> Manifest:
+    return Manifest(name=name, summary=name, version="1", sdk=">=1", capabilities=Capabilities(tables=list(tables)))
+
+
+SHOP = manifest("shop", "shop_items", "shop_orders")
+OTHERS = (
+    manifest("finance", "finance_escrows"),
+    manifest("shop_tools", "shop_tools_keys"),
+    manifest("off", "off_rows"),
+)
+
+
+def judge() -> Statements:
+    manifests = (SHOP, *OTHERS)
+    return Statements(SHOP, owners_of_tables(manifests), [one.name for one in manifests])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id, migration, finance_note FROM shop_items i JOIN public.shop_orders o ON o.item_id = i.id",
+        'INSERT INTO "shop_items" (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING *',
+        "WITH gone AS (DELETE FROM shop_items RETURNING id) SELECT * FROM gone",
+        "UPDATE shop_items SET note = 'see finance_escrows -- and kernel_accounts'",
+        "SELECT o.finance_escrows FROM shop_orders o",
+        "SELECT * FROM shop_search_items($1), shop_recent_items /* not finance_escrows */",
+        "SELECT pg_advisory_xact_lock(1), to_regclass('finance_escrows')",
+        "(SELECT 1) UNION VALUES (2)",
+        "SELECT EXTRACT(epoch FROM now()), a IS DISTINCT FROM b FROM shop_items",
+        "",
+    ],
+)
+def test_its_own_tables_views_and_functions_can_be_used(sql: str):
+    judge().check(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("SELECT * FROM finance_escrows", "finance_escrows"),
+        ("SELECT * FROM shop_items, finance_escrows", "finance_escrows"),
+        ('SELECT * FROM "finance_escrows"', "finance_escrows"),
+        ("SELECT * FROM FINANCE_Escrows", "finance_escrows"),
+        ('SELECT * FROM public . "finance_escrows"', "finance_escrows"),
+        ("SELECT (SELECT count(*) FROM/**/finance_escrows)", "finance_escrows"),
+        ("DELETE FROM ONLY finance_escrows", "finance_escrows"),
+        ("SELECT 1 -- \n FROM finance_escrows", "finance_escrows"),
+        ("SELECT E'\\'' FROM finance_escrows --'", "finance_escrows"),
+        ("SELECT 1; DELETE FROM off_rows", "off_rows"),
+        ("SELECT * FROM shop_tools_keys", "shop_tools_keys"),
+        ("SELECT * FROM shop_tools_view", "shop_tools_view"),
+        ("SELECT finance_post($1)", "finance_post"),
+        ("SELECT * FROM kernel_secrets", "kernel_secrets"),
+        ("SELECT kernel_require_session($1)", "kernel_require_session"),
+        ("SELECT * FROM migration", "migration"),
+        ("SELECT * FROM pg_roles", "pg_roles"),
+        ("SELECT * FROM shop_items, pg_catalog.pg_class", "pg_catalog"),
+        ("SELECT * FROM information_schema.tables", "information_schema"),
+        ("SELECT set_config('application_name', 'x', true)", "set_config"),
+        ("SELECT query_to_xml('SELECT * FROM finance_escrows', true, true, '')", "query_to_xml"),
+    ],
+)
+def test_what_is_another_s_can_not(sql: str, what: str):
+    with pytest.raises(CapabilityDenied, match=what) as denied:
+        judge().check(sql)
+    assert (denied.value.plugin, denied.value.kind, denied.value.what) == ("shop", "table", what)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "BEGIN", "COMMIT", "rollback", "SET ROLE postgres", "RESET ROLE", "SET LOCAL application_name = 'x'",
+        "SELECT 1; COMMIT", "COPY shop_items TO PROGRAM 'sh'", "CREATE TABLE shop_more ()", "DROP TABLE shop_items",
+        "ALTER TABLE shop_items ADD x int", "TRUNCATE shop_items", "DO $$ BEGIN END $$", "PREPARE x AS SELECT 1",
+        "EXECUTE x", "NOTIFY x", "LISTEN x", "GRANT ALL ON shop_items TO public", "SAVEPOINT s", "/* x */ VACUUM",
+        '"select" 1', "CALL shop_do()",
+    ],
+)  # fmt: skip
+def test_only_rows_are_read_and_written(sql: str):
+    with pytest.raises(CapabilityDenied, match="transactions are the kernel's"):
+        judge().check(sql)
+
+
+def test_the_refusal_says_whose_it_is_and_what_to_do():
+    with pytest.raises(CapabilityDenied) as denied:
+        judge().check("SELECT * FROM finance_escrows")
+    for part in ("plugin shop", "finance_escrows", "plugin finance", "service", "capabilities.tables"):
+        assert part in str(denied.value)
+
+
+def test_an_unreadable_text_is_refused():
+    with pytest.raises(CapabilityDenied, match="can't be read"):
+        judge().check("SELECT 'a")
+
+
+@given(st.text("ab ", max_size=8), st.sampled_from(["'{}'", "$${}$$", "/*{}*/", "--{}\n"]))
+def test_a_foreign_table_is_found_after_anything_that_hides(text: str, hiding: str):
+    with pytest.raises(CapabilityDenied):
+        judge().check(f"SELECT {hiding.format(text)}, 1 FROM finance_escrows".replace("SELECT --", "SELECT 1 --"))
+
+
+def test_texts_without_end_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(statements, "MAX_TEXTS", 3)
+    shop = judge()
+    for number in range(10):
+        shop.check(f"SELECT {number}")
+        assert f"SELECT {number}" in shop.good
+    assert len(shop.good) <= 3

@@ -1,0 +1,100 @@
+"""What is used without a transaction is on record, and what is used often is counted."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pegboard.capabilities.trail import WINDOW, Trail, Use
+from pegboard.database.pool import Database
+from pegboard_sdk import Principal
+from pegboard_sdk.services import AuditLog
+from structlog.testing import capture_logs
+
+from tests.support.faults import BreakingPool
+from tests.support.platform import TestPlatform
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def use(principal: Principal, what: str = "Tills", request_id: str = "r") -> Use:
+    return Use(
+        principal=principal,
+        request_id=request_id,
+        action="kernel:service.use",
+        object_type="service",
+        object_id=what,
+        detail={"plugin": "shop"},
+    )
+
+
+async def found(platform: TestPlatform, tenant: UUID) -> list[tuple[str | None, int]]:
+    async with platform.work(platform.system(tenant)) as work:
+        page = await work.service(AuditLog).search(work, action="kernel:service.use", limit=100)
+    return sorted((entry.object_id, (entry.after or {}).get("uses", 0)) for entry in page.items)
+
+
+async def test_the_first_use_is_written_and_those_of_the_next_minute_are_counted(platform: TestPlatform, tenant: UUID):
+    clock = Clock()
+    trail = Trail(platform.runtime.database, clock=clock)
+    principal = platform.system(tenant)
+    for number in range(4):
+        trail.note(use(principal, request_id=str(number)))
+    trail.note(use(principal, "Escrow"))
+    await trail.written()
+    assert await found(platform, tenant) == [("Escrow", 0), ("Tills", 0)]
+    clock.now += WINDOW
+    trail.note(use(principal))
+    await trail.written()
+    assert await found(platform, tenant) == [("Escrow", 0), ("Tills", 0), ("Tills", 0), ("Tills", 3)]
+    trail.note(use(principal))
+    await trail.close()
+    assert (await found(platform, tenant))[-1] == ("Tills", 3)
+    assert ("Tills", 1) in await found(platform, tenant)
+
+
+async def test_what_is_not_counted_is_an_entry_each_time(platform: TestPlatform, tenant: UUID):
+    trail = Trail(platform.runtime.database)
+    for _ in range(3):
+        trail.note(use(platform.system(tenant)), counted=False)
+    await trail.close()
+    assert await found(platform, tenant) == [("Tills", 0)] * 3
+
+
+async def test_tenants_are_kept_apart(platform: TestPlatform, tenant: UUID):
+    other = await platform.tenant()
+    trail = Trail(platform.runtime.database)
+    trail.note(use(platform.system(tenant)))
+    trail.note(use(platform.system(other)))
+    await trail.close()
+    assert await found(platform, tenant) == await found(platform, other) == [("Tills", 0)]
+
+
+async def test_an_outage_is_told_to_the_log_and_to_nobody_else(platform: TestPlatform, tenant: UUID):
+    database = platform.runtime.database
+    pool: Any = BreakingPool(database.app)
+    broken = Database(pool, database.system, database.urls, acquire_timeout=1)
+    pool.errors = [asyncpg.CannotConnectNowError("away")]
+    trail = Trail(broken)
+    with capture_logs() as logs:
+        trail.note(use(platform.system(tenant)))
+        await trail.written()
+    assert [entry["object"] for entry in logs if entry["event"] == "audit.not_written"] == ["Tills"]
+    trail.note(use(platform.system(tenant), "Escrow"))
+    await trail.close()
+    assert await found(platform, tenant) == [("Escrow", 0)]
+
+
+async def test_uses_that_come_while_others_are_written_are_written_too(platform: TestPlatform, tenant: UUID):
+    trail = Trail(platform.runtime.database)
+    for number in range(20):
+        trail.note(use(platform.system(tenant), f"S{number:02}"))
+        await asyncio.sleep(0)
+    await trail.close()
+    assert len(await found(platform, tenant)) == 20
