@@ -71,6 +71,7 @@ class Up:
         python: Sequence[str] = (sys.executable,),
         user: str | int | None = None,
         env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.config = config
         self.lines: list[str] = []
@@ -81,7 +82,7 @@ class Up:
         self.url = ""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*python, "-P", "-m", "pegboard", "up", "--port", "0"],
+                [*python, "-P", "-m", "pegboard", "up", "--port", "0", *arguments],
                 env=environment(config, env or {}),
                 cwd=config.parent,
                 stdout=subprocess.PIPE,

@@ -55,6 +55,8 @@ class Workshop:
         (folder / "__init__.py").touch()
         (folder / "plugin.py").write_text(code.replace("PACKAGE", package))
         for file, text in (files or {}).items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(text.replace("PACKAGE", package))
         if manifest is None:
             keys = {"name": name, "summary": f"The plugin {name}.", "version": version, "sdk": sdk}

@@ -77,9 +77,9 @@ async def open_runtime(cli: CommandLine, *, plugins: bool = False) -> AsyncItera
     runtime = await Runtime.open(config, pool_size=2)
     try:
         if plugins:
-            from pegboard.plugins.manager import load_plugins
+            from pegboard.plugins.preparation import load_to_look
 
-            runtime.registry = await asyncio.to_thread(load_plugins, config)
+            runtime.registry = await load_to_look(config, runtime.database)
         yield runtime
     finally:
         await runtime.close()

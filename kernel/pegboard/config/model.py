@@ -109,18 +109,6 @@ class IsolationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loop_blocked_after: Seconds = 0.25
 
 
-class IsolationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What keeps a plugin's failures its own. Times in seconds, `failure_ratio` as a part of the calls."""
-
-    window: Seconds = 30.0
-    minimum_calls: Positive = 20
-    failure_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
-    open_seconds: Seconds = 10.0
-    max_open_seconds: Seconds = 300.0
-    probes: Positive = 3
-    loop_blocked_after: Seconds = 0.25
-
-
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The vault. `master_key`: 32 bytes in base64 or hex; empty: one is made in the data folder.
 

@@ -64,7 +64,12 @@ async def _run(
         runtime.registry = generation.registry
 
     # A holder of our own, as jobs keep the generation that they run on.
-    holder: GenerationHolder[None] = GenerationHolder(lambda _: None, on_swap=swapped, drain_timeout=DRAIN_TIMEOUT)
+    holder: GenerationHolder[None] = GenerationHolder(
+        lambda _: None,
+        on_swap=swapped,
+        drain_timeout=DRAIN_TIMEOUT,
+        startup_timeout=config.isolation.startup_timeout,
+    )
     watcher = RegistryWatcher(runtime, kind, holder=holder)
     try:
         await watcher.start()

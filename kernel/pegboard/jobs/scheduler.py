@@ -14,6 +14,7 @@ from pegboard.jobs.relaxed import open_relaxed_pool
 from pegboard.jobs.schedules import fire_due, next_due, sync_schedules
 from pegboard.jobs.sweeps import Sweeper
 from pegboard.jobs.worker import process_name
+from pegboard.plugins.health_watch import HealthWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ log = structlog.get_logger("pegboard.jobs")
 
 
 class Scheduler:
-    """Schedules and the sweep, in one process. `generation` gives the active one."""
+    """Schedules, the sweep and the watch over plugins' health, in one process. `generation` gives the active one."""
 
     def __init__(self, runtime: "Runtime", generation: "Callable[[], Held]") -> None:
         self.name = process_name()
@@ -50,6 +51,7 @@ class Scheduler:
         self.tasks = [
             asyncio.create_task(self._run(pool), name="scheduler"),
             asyncio.create_task(sweeper.run(), name="jobs-sweep"),
+            asyncio.create_task(HealthWatch(self._runtime, pool, holder=self.name).run(), name="plugins-health"),
         ]
         log.info("scheduler.started", scheduler=self.name)
 

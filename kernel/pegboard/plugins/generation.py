@@ -16,7 +16,7 @@ another task exits what this one entered.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,7 +24,9 @@ import structlog
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
-from pegboard.plugins.registry import LoadedPlugin, Registry
+from pegboard.plugins.hooks import describe
+from pegboard.plugins.lifespan import StartupError, plugins_lifespan
+from pegboard.plugins.registry import Registry
 
 __all__ = ("BuildError", "Generation", "GenerationHolder", "StartupError")
 
@@ -32,15 +34,6 @@ A = TypeVar("A", bound=Litestar | None)
 Without = Callable[[Mapping[str, str]], Registry]
 
 log = structlog.get_logger(__name__)
-
-
-class StartupError(Exception):
-    """A plugin's `on_startup` raised or took too long."""
-
-    def __init__(self, plugin: str, reason: str) -> None:
-        super().__init__(f"{plugin}: {reason}")
-        self.plugin = plugin
-        self.reason = reason
 
 
 class BuildError(Exception):
@@ -146,7 +139,7 @@ class Generation(Generic[A]):
     async def _own(self, started: asyncio.Future[None], startup_timeout: float) -> None:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                await stack.enter_async_context(_plugins_lifespan(self.registry, startup_timeout))
+                await stack.enter_async_context(plugins_lifespan(self.registry, startup_timeout))
                 if self.app is not None:
                     await stack.enter_async_context(self.app.lifespan())
                 started.set_result(None)
@@ -208,8 +201,8 @@ class GenerationHolder(Generic[A]):
     async def prepare(self, registry: Registry, *, without: Without | None = None) -> Generation[A]:
         """Build the next generation beside the running one and enter its lifespan. It takes no requests yet.
 
-        A plugin that breaks the build or its own start-up is left out where `without` is given: it gives the registry
-        without the plugins that it is told of (name → reason), and runs in a thread.
+        Plugins that break the build or their own start-up are left out where `without` is given: it gives the registry
+        without the plugins that it is told of (name → reason, all that failed so far), and runs in a thread.
 
         Raises:
             BuildError: the application could not be built.
@@ -220,10 +213,9 @@ class GenerationHolder(Generic[A]):
             try:
                 return await self._prepare(registry)
             except (StartupError, BuildError) as error:
-                found = {error.plugin: error.reason} if isinstance(error, StartupError) else error.failed
-                if without is None or not found.keys() - failed.keys():
+                if without is None or not error.failed.keys() - failed.keys():
                     raise
-                failed.update(found)
+                failed.update(error.failed)
                 registry = await asyncio.to_thread(without, failed)
 
     async def _prepare(self, registry: Registry) -> Generation[A]:
@@ -279,7 +271,7 @@ class GenerationHolder(Generic[A]):
         try:
             return self._build(registry)
         except Exception as error:
-            raise BuildError(self._blame(registry), _describe(error)) from error
+            raise BuildError(self._blame(registry), describe(error)) from error
 
     def _blame(self, registry: Registry) -> dict[str, str]:
         """The plugins that can't even be built alone beside the kernel: name → reason. Run when the whole failed."""
@@ -291,34 +283,5 @@ class GenerationHolder(Generic[A]):
             try:
                 self._build(msgspec.structs.replace(registry, plugins=(*kernel, plugin)))
             except Exception as error:  # noqa: BLE001  # whatever a plugin's routes raise is the plugin's failure
-                failed[plugin.name] = f"its routes can't be built: {_describe(error)}"
+                failed[plugin.name] = f"its routes can't be built: {describe(error)}"
         return failed
-
-
-@contextlib.asynccontextmanager
-async def _plugins_lifespan(registry: Registry, startup_timeout: float) -> AsyncIterator[None]:
-    """Run the plugins' `on_startup` in dependency order and, at the end, `on_shutdown` in the opposite order."""
-    started: list[LoadedPlugin] = []
-    try:
-        for plugin in registry.plugins:
-            if plugin.on_startup is not None:
-                try:
-                    async with asyncio.timeout(startup_timeout):
-                        await plugin.on_startup()
-                except Exception as error:
-                    raise StartupError(plugin.name, f"its on_startup failed: {_describe(error)}") from error
-            started.append(plugin)
-        yield
-    finally:
-        for plugin in reversed(started):
-            if plugin.on_shutdown is not None:
-                try:
-                    async with asyncio.timeout(startup_timeout):
-                        await plugin.on_shutdown()
-                except Exception:
-                    # One plugin's failure must not keep the others from shutting down.
-                    log.exception("plugin.shutdown_failed", plugin=plugin.name)
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -5,6 +5,7 @@ failure has one owner.
 """
 
 import inspect
+import threading
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ __all__ = (
     "HookError",
     "Hooks",
     "describe",
+    "interruptions",
     "missing_members",
 )
 
@@ -150,7 +152,7 @@ class Hooks:
                 continue
             try:
                 result = self._manager.subset_hook_caller(hook, others)(context=context)
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit, *interruptions()) as error:
                 raise HookError(f"its hook {hook} raised {describe(error)}") from error
             if not caller.spec.opts["firstresult"]:
                 result = result[0] if result else None
@@ -183,6 +185,13 @@ def missing_members(implementation: Any, protocol: type) -> list[str]:
         if not name.startswith("_")
     }
     return sorted(name for name in members if not hasattr(implementation, name))
+
+
+def interruptions() -> tuple[type[BaseException], ...]:
+    """What else a plugin may raise that is its failure: an interrupt, except in the main thread, where it is a
+    person's.
+    """
+    return () if threading.current_thread() is threading.main_thread() else (KeyboardInterrupt, GeneratorExit)
 
 
 def describe(error: BaseException) -> str:

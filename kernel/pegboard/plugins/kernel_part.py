@@ -13,6 +13,8 @@ from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
 from pegboard.plugins.registry import LoadedPlugin
+from pegboard.plugins.release import CONTROLLERS as QUARANTINE_CONTROLLERS
+from pegboard.plugins.removal.controllers import CONTROLLERS as REMOVAL_CONTROLLERS
 from pegboard.records.service import SERVICES as RECORD_SERVICES
 from pegboard.taxonomies import permissions as taxonomies
 from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
@@ -38,7 +40,14 @@ def kernel_plugin() -> LoadedPlugin:
             permissions={permission.name: permission.summary for permission in permissions},
         ),
         distribution=f"pegboard {__version__}",
-        controllers=(*IDENTITY_CONTROLLERS, *JOB_CONTROLLERS, *PLUGIN_CONTROLLERS, *TAXONOMY_CONTROLLERS),
+        controllers=(
+            *IDENTITY_CONTROLLERS,
+            *JOB_CONTROLLERS,
+            *PLUGIN_CONTROLLERS,
+            *QUARANTINE_CONTROLLERS,
+            *REMOVAL_CONTROLLERS,
+            *TAXONOMY_CONTROLLERS,
+        ),
         jobs=(*identity_jobs.JOBS, *web_jobs.JOBS),
         schedules=(*identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
         services=(*AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),

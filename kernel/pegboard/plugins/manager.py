@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -19,22 +20,29 @@ import pegboard_sdk
 
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
+from pegboard.plugins.blocking import blocked_plugins
 from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
-from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe
+from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe, interruptions
+from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.order import dependency_problem, resolve
+from pegboard.plugins.quarantine import Cause
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
 from pegboard.plugins.settings import SettingsError, plugin_settings
 
-__all__ = ("load_plugins",)
+__all__ = ("is_built_in", "load_plugins")
 
 _IMPORTED_VERSION = "__pegboard_plugin_version__"
 _SHOWN_PROBLEMS = 3
 
 
 class _SkipError(Exception):
-    """The plugin is left out; the text says why."""
+    """The plugin is left out; the text says why. `cause` is set where that is the doing of its code."""
+
+    def __init__(self, reason: str, cause: Cause | None = None) -> None:
+        super().__init__(reason)
+        self.cause: Cause | None = cause
 
 
 def load_plugins(
@@ -42,11 +50,14 @@ def load_plugins(
     *,
     distributions: Iterable[importlib.metadata.Distribution] | None = None,
     failed: Mapping[str, str] | None = None,
+    quarantined: Mapping[str, str] | None = None,
+    marks: ImportMarks | None = None,
 ) -> Registry:
     """The registry of the plugins that `config` turns on. It imports their code and may run in any thread.
 
-    `distributions` are searched instead of `sys.path`; `failed` leaves plugins out for reasons found elsewhere (name
-    → reason).
+    `distributions` are searched instead of `sys.path`; `failed` and `quarantined` leave plugins out for reasons found
+    elsewhere (name → reason), without importing them. `marks` notes which third-party code is being imported, for the
+    case that the process doesn't survive it.
 
     Raises:
         ConfigError: `config.strict` is set and a plugin that is turned on can't be loaded; `others` holds the rest.
@@ -55,7 +66,15 @@ def load_plugins(
     from pegboard.plugins.kernel_part import kernel_plugin
 
     found = discover(distributions)
-    off = _unavailable(config, found, failed or {})
+    blocked = blocked_plugins(config, found.candidates)
+    held_back = _held_back(config, found)
+    states = {
+        **dict.fromkeys(quarantined or {}, "quarantined"),
+        **dict.fromkeys(blocked, "blocked"),
+        **dict.fromkeys(held_back, "held_back"),
+    }
+    off = _unavailable(config, found, {**(failed or {}), **(quarantined or {}), **blocked, **held_back})
+    causes: dict[str, Cause] = {}
     wanted = {name: candidate.manifest for name, candidate in found.candidates.items() if name not in off}
     order = resolve(wanted, off, sdk_version=pegboard_sdk.__version__)
     off |= order.skipped
@@ -70,17 +89,36 @@ def load_plugins(
             reason = dependency_problem(candidate.manifest, {one.name: one.manifest.version for one in plugins}, off)
             if reason is not None:
                 raise _SkipError(reason)
-            plugin = _load(candidate, config, hooks, known)
+            plugin = _load(candidate, config, hooks, known, None if is_built_in(candidate) else marks)
         except _SkipError as error:
             off[name] = str(error)
+            if error.cause is not None:
+                causes[name] = error.cause
         else:
             plugins.append(plugin)
             known.add(plugin)
 
-    skipped = [_skipped(name, reason, config, found) for name, reason in off.items()]
+    skipped = [_skipped(name, reason, config, found, states, causes.get(name)) for name, reason in off.items()]
     if config.strict:
-        _refuse([one for one in skipped if one.state == "failed"], config)
+        _refuse([one for one in skipped if one.state in ("failed", "blocked", "quarantined")], config)
     return compile_registry(plugins, skipped)
+
+
+def is_built_in(candidate: Candidate) -> bool:
+    """Whether the plugin comes with Pegboard itself."""
+    return candidate.distribution.partition(" ")[0] == "pegboard"
+
+
+def _held_back(config: Config, found: Discovery) -> dict[str, str]:
+    """Third parties' plugins that safe mode leaves out."""
+    if not config.safe_mode:
+        return {}
+    reason = "safe mode is on, in which only the plugins that come with Pegboard run: start without it to have this one"
+    return {
+        name: reason
+        for name in found.candidates.keys() | found.broken.keys()
+        if name not in found.candidates or not is_built_in(found.candidates[name])
+    }
 
 
 def _unavailable(config: Config, found: Discovery, failed: Mapping[str, str]) -> dict[str, str]:
@@ -96,28 +134,30 @@ def _unavailable(config: Config, found: Discovery, failed: Mapping[str, str]) ->
             near = get_close_matches(name, sorted(installed), n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             reasons[name] = f"no installed package offers it{hint}: install it, or remove it from plugins.toml"
-        elif name in found.broken:
-            reasons[name] = found.broken[name]
         elif name in failed:
             reasons[name] = failed[name]
+        elif name in found.broken:
+            reasons[name] = found.broken[name]
     return reasons
 
 
-def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known) -> LoadedPlugin:
+def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known, marks: ImportMarks | None) -> LoadedPlugin:
     began = time.perf_counter()
-    module = _import(candidate)
+    with marks.importing(candidate.name, candidate.manifest.version) if marks is not None else nullcontext():
+        module = _import(candidate)
     settings = _settings(candidate, config)
     try:
         hooks.register(candidate.name, module)
         brought = hooks.call(module, Context(candidate.name, settings))
-        plugin = _plugin(candidate, settings, brought, began)
-        wrong = _problems(plugin, known)
-        if wrong:
-            more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
-            raise HookError("; ".join(wrong[:_SHOWN_PROBLEMS]) + more)
     except HookError as error:
         hooks.forget(module)
-        raise _SkipError(str(error)) from error
+        raise _SkipError(str(error), "hook") from error
+    plugin = _plugin(candidate, settings, brought, began)
+    wrong = _problems(plugin, known)
+    if wrong:
+        hooks.forget(module)
+        more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
+        raise _SkipError("; ".join(wrong[:_SHOWN_PROBLEMS]) + more)
     return plugin
 
 
@@ -137,12 +177,12 @@ def _import(candidate: Candidate) -> ModuleType:
     before = set(sys.modules)
     try:
         module = importlib.import_module(candidate.module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, *interruptions()) as error:
         for name in set(sys.modules) - before:
             if name == candidate.package or name.startswith(f"{candidate.package}."):
                 del sys.modules[name]
         place = _place(error, candidate.path.parent)
-        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{place}") from error
+        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{place}", "import") from error
     imported = vars(module).setdefault(_IMPORTED_VERSION, candidate.manifest.version)
     if imported != candidate.manifest.version:
         raise _SkipError(
@@ -191,14 +231,22 @@ def _plugin(
     )
 
 
-def _skipped(name: str, reason: str, config: Config, found: Discovery) -> SkippedPlugin:
+def _skipped(
+    name: str,
+    reason: str,
+    config: Config,
+    found: Discovery,
+    states: Mapping[str, str],
+    cause: Cause | None,
+) -> SkippedPlugin:
     entry = config.plugins.get(name)
     candidate = found.candidates.get(name)
     manifest = candidate.manifest if candidate is not None else None
     return SkippedPlugin(
         name=name,
-        state="failed" if entry is not None and entry.enabled else "disabled",
+        state="disabled" if entry is None or not entry.enabled else states.get(name, "failed"),
         reason=reason,
+        cause=cause,
         summary=manifest.summary if manifest is not None else "",
         version=manifest.version if manifest is not None else "",
         distribution=candidate.distribution if candidate is not None else "",

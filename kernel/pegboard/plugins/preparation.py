@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
 
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
@@ -9,16 +13,37 @@ from pegboard.database.migrate import migrate
 from pegboard.database.migrations import KERNEL, MigrationError, load_migrations
 from pegboard.database.pool import Database
 from pegboard.database.roles import DatabaseSetupError
+from pegboard.plugins import quarantine
 from pegboard.plugins.hooks import describe
+from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.registry import LoadedPlugin, Registry
 from pegboard.taxonomies.seed import seed
 
-__all__ = ("PreparationError", "check_health", "load", "load_ready", "migrate_plugins", "reasons")
+__all__ = (
+    "PreparationError",
+    "check_health",
+    "crashed_imports",
+    "failures",
+    "load",
+    "load_ready",
+    "load_to_look",
+    "migrate_plugins",
+    "put_into_quarantine",
+    "quarantined_plugins",
+    "reasons",
+)
+
+log = structlog.get_logger(__name__)
 
 
 class PreparationError(Exception):
-    """The wanted set can't run; the text names the plugins and says why."""
+    """The wanted set can't run; the text names the plugins and says why. `failures` are those of plugins' code."""
+
+    def __init__(self, reason: str, failures: Mapping[str, Failure] | None = None) -> None:
+        super().__init__(reason)
+        self.failures = dict(failures or {})
 
 
 def reasons(registry: Registry) -> dict[str, str]:
@@ -26,35 +51,116 @@ def reasons(registry: Registry) -> dict[str, str]:
     return {one.name: one.reason for one in registry.skipped if one.state == "failed"}
 
 
-async def load(config: Config, *, must: Collection[str], running: Registry) -> Registry:
-    """Load what `config` turns on, in a thread.
+def failures(registry: Registry) -> dict[str, Failure]:
+    """Plugins whose code failed when they were loaded: name → what it did."""
+    return {one.name: Failure(one.cause, one.reason, one.version) for one in registry.skipped if one.cause is not None}
+
+
+async def load(config: Config, database: Database, *, must: Collection[str], running: Registry) -> Registry:
+    """Load what `config` turns on, in a thread, without what is in quarantine.
 
     Raises:
-        PreparationError: a plugin of `must` can't be loaded, or one that `running` could load no longer can.
+        PreparationError: a plugin of `must` can't be loaded, or one that `running` could load no longer can, and that
+            is not because one that it requires is in quarantine.
     """
+    quarantined = await quarantined_plugins(database)
     try:
-        registry = await asyncio.to_thread(load_plugins, config)
+        registry = await asyncio.to_thread(
+            load_plugins, config, quarantined=quarantined, marks=ImportMarks(Path(config.var))
+        )
     except ConfigError as error:
         raise PreparationError("; ".join(str(one) for one in error.all)) from error
     known = reasons(running)
-    new = {name: why for name, why in reasons(registry).items() if name in must or name not in known}
+    excused = _which_need(registry, quarantined.keys())
+    new = {
+        name: why
+        for name, why in reasons(registry).items()
+        if name in must or (name not in known and name not in excused)
+    }
     if new:
-        raise PreparationError(_joined(new))
+        raise PreparationError(_joined(new), failures(registry))
     return registry
 
 
+async def quarantined_plugins(database: Database) -> dict[str, str]:
+    """Plugins in quarantine: name → why, and what to do."""
+    async with database.system_transaction() as connection:
+        return {name: one.told for name, one in (await quarantine.standing(connection)).items()}
+
+
+async def put_into_quarantine(database: Database, found: Mapping[str, Failure]) -> dict[str, str]:
+    """Put plugins whose code failed into quarantine: name → why, and what to do."""
+    told: dict[str, str] = {}
+    async with database.system_transaction() as connection:
+        for name, failure in found.items():
+            told[name] = (await quarantine.put(connection, name, failure)).told
+    for name, failure in found.items():
+        log.error("plugin.quarantined", plugin=name, cause=failure.cause, reason=failure.reason)
+    return told
+
+
+async def crashed_imports(database: Database, marks: ImportMarks) -> None:
+    """Put plugins into quarantine whose import ended the processes that tried it."""
+    crashed = marks.crashed()
+    if crashed:
+        found = {name: Failure("import", reason, version) for name, (version, reason) in crashed.items()}
+        await put_into_quarantine(database, found)
+        for name in crashed:
+            marks.forget(name)
+
+
 async def load_ready(config: Config, database: Database) -> Registry:
-    """Load what `config` turns on and leave out, with the reason, whose migrations have not run.
+    """Load what `config` turns on. Left out, with the reason, are plugins in quarantine, those whose code fails now,
+    which get there by it, and those whose migrations have not run.
 
     Raises:
-        ConfigError: `config.strict` is set and a plugin has to be left out.
+        ConfigError: `config.strict` is set and a plugin has to be left out. Then none gets into quarantine.
     """
-    registry = await asyncio.to_thread(load_plugins, config)
+    marks = ImportMarks(Path(config.var))
+    await crashed_imports(database, marks)
+    quarantined = await quarantined_plugins(database)
+    registry = await asyncio.to_thread(load_plugins, config, quarantined=quarantined, marks=marks)
+    if found := failures(registry):
+        quarantined |= await put_into_quarantine(database, found)
+        registry = await asyncio.to_thread(load_plugins, config, quarantined=quarantined, marks=marks)
+    return await _without_pending(config, database, registry, quarantined)
+
+
+async def load_to_look(config: Config, database: Database) -> Registry:
+    """What the platform's processes would load, for who only looks: nothing is refused, and none gets into quarantine.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database can't be reached.
+    """
+    lenient = msgspec.structs.replace(config, strict=False)
+    quarantined = await quarantined_plugins(database)
+    registry = await asyncio.to_thread(load_plugins, lenient, quarantined=quarantined)
+    return await _without_pending(lenient, database, registry, quarantined)
+
+
+async def _without_pending(
+    config: Config, database: Database, registry: Registry, quarantined: Mapping[str, str]
+) -> Registry:
+    """`registry` without plugins whose migrations have not run."""
     async with database.system_transaction() as connection:
         rows = await connection.fetch("SELECT app_name, name FROM migration")
     ran = {(row["app_name"], row["name"]) for row in rows}
     pending = await asyncio.to_thread(_pending, registry, ran)
-    return await asyncio.to_thread(load_plugins, config, failed=pending) if pending else registry
+    if not pending:
+        return registry
+    return await asyncio.to_thread(load_plugins, config, failed=pending, quarantined=quarantined)
+
+
+def _which_need(registry: Registry, off: Collection[str]) -> set[str]:
+    """Plugins that are left out because they require, directly or not, one of `off`."""
+    found = set(off)
+    while more := {
+        one.name
+        for one in registry.skipped
+        if one.name not in found and one.manifest is not None and not found.isdisjoint(one.manifest.requires)
+    }:
+        found |= more
+    return found
 
 
 def _pending(registry: Registry, ran: Collection[tuple[str, str]]) -> dict[str, str]:
@@ -117,7 +223,7 @@ async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) 
             if detail is not None:
                 unwell[plugin.name] = f"its health check {check.name} says: {detail}"
     if unwell:
-        raise PreparationError(_joined(unwell))
+        raise PreparationError(_joined(unwell), {name: Failure("health", why) for name, why in unwell.items()})
 
 
 def _joined(reasons: Mapping[str, str]) -> str:

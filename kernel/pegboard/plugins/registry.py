@@ -16,6 +16,7 @@ from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
 from pegboard.capabilities.grants import Grant
+from pegboard.plugins.quarantine import Cause
 
 __all__ = ("EMPTY", "LoadedPlugin", "Registry", "SkippedPlugin")
 
@@ -55,7 +56,9 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
 class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     """An installed or named plugin that is not on, and why.
 
-    `state`: disabled (somebody's decision) or failed (`reason` says how to mend it).
+    `state`: disabled (somebody's decision), failed (mended, it comes back by itself), quarantined (its code failed: only
+    an administrator ends it), blocked (a pin or block in `plugins.toml`) or held_back (safe mode). `reason` says what to
+    do. `cause` is set where its code failed just now: import or hook.
     """
 
     name: str
@@ -65,6 +68,7 @@ class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     distribution: str = ""
     manifest: Manifest | None = None
+    cause: Cause | None = None
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):

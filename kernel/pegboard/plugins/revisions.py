@@ -39,7 +39,7 @@ CHANNEL = "pegboard_plugins"
 
 _LOCK = 7_306_086_921_600_006
 
-Origin = Literal["file", "api", "cli"]
+Origin = Literal["file", "api", "cli", "kernel"]
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ the revision is active and each swaps. If one can't, nothing changes anywhere an
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.planning.contract import contracts_of, record_contracts, versions_of
 from pegboard.plugins.preparation import PreparationError
 from pegboard.plugins.processes import node_name
+from pegboard.plugins.quarantine import Cause, Failure
 from pegboard.plugins.registry import Registry
 from pegboard.plugins.revisions import Revision
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
@@ -73,7 +74,9 @@ class RegistryWatcher:
         self._kind = kind
         self._on_swap = on_swap
         self._own_holder = holder is None
-        self._holder: GenerationHolder[Any] = holder or GenerationHolder(lambda _: None, on_swap=self._swapped)
+        self._holder: GenerationHolder[Any] = holder or GenerationHolder(
+            lambda _: None, on_swap=self._swapped, startup_timeout=runtime.config.isolation.startup_timeout
+        )
         self._config = runtime.config
         self._reload = reload or (lambda: load_config(Path(runtime.config.path)))
         self._poll_interval = poll_interval
@@ -207,6 +210,10 @@ class RegistryWatcher:
             except Exception as error:
                 if not isinstance(error, PreparationError | BuildError | StartupError):
                     log.exception("plugins.preparation_failed", revision=wanted.number)
+                # What was to be turned on just stays off. What was on already must not be tried at each start.
+                on = {name: one for name, one in _failures(error).items() if name in active.plugins}
+                if on:
+                    await preparation.put_into_quarantine(self._database, on)
                 await self._give_up(wanted, str(error) or repr(error))
                 return
             if generation is None:
@@ -229,8 +236,11 @@ class RegistryWatcher:
             async with self._database.system_transaction() as connection:
                 if not await revisions.claim_migration(connection, wanted.number, self.process):
                     return None
-        new = set(wanted.plugins) - set(active.plugins)
-        registry = await preparation.load(self._configured(wanted), must=new, running=self._holder.current.registry)
+        running = self._holder.current.registry
+        released = {one.name for one in running.skipped if one.state == "quarantined"}
+        released -= (await preparation.quarantined_plugins(self._database)).keys()
+        new = set(wanted.plugins) - set(active.plugins) | released.intersection(wanted.plugins)
+        registry = await preparation.load(self._configured(wanted), self._database, must=new, running=running)
         if wanted.migrated_at is None:
             await preparation.migrate_plugins(self._database, registry, new)
             async with self._database.system_transaction() as connection:
@@ -269,14 +279,21 @@ class RegistryWatcher:
         config = self._configured(revision)
         registry = await preparation.load_ready(config, self._database)
         left_out = preparation.reasons(registry)
-
-        def without(failed: Mapping[str, str]) -> Registry:
-            return load_plugins(config, failed={**left_out, **failed})
-
-        generation = await self._holder.prepare(registry, without=without)
+        quarantined = {one.name: one.reason for one in registry.skipped if one.state == "quarantined"}
+        while True:
+            try:
+                generation = await self._holder.prepare(registry)
+                break
+            except (BuildError, StartupError) as error:
+                found = _failures(error)
+                if config.strict or not found.keys() - quarantined.keys():
+                    raise
+                quarantined |= await preparation.put_into_quarantine(self._database, found)
+            registry = await asyncio.to_thread(load_plugins, config, failed=left_out, quarantined=quarantined)
         self._prepared = (revision.number, generation)
-        for name, reason in preparation.reasons(generation.registry).items():
-            log.error("plugin.skipped", plugin=name, reason=reason)
+        for one in generation.registry.skipped:
+            if one.state != "disabled":
+                log.error("plugin.skipped", plugin=one.name, state=one.state, reason=one.reason)
         await self._activate(revision.number)
         self._note_conflict(revision)
 
@@ -317,3 +334,13 @@ class RegistryWatcher:
         if found is not None and found != self._conflict:
             log.warning("plugins.conflict", conflict=found)
         self._conflict = found
+
+
+def _failures(error: Exception) -> dict[str, Failure]:
+    """What plugins' code did, of why a generation could not be made."""
+    if isinstance(error, PreparationError):
+        return error.failures
+    if isinstance(error, BuildError | StartupError):
+        cause: Cause = "startup" if isinstance(error, StartupError) else "hook"
+        return {name: Failure(cause, reason) for name, reason in error.failed.items()}
+    return {}

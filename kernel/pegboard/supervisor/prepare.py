@@ -7,6 +7,7 @@ standard output, since it may hold the first administrator's password, which mus
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import asyncpg
 import msgspec
@@ -20,8 +21,10 @@ from pegboard.database.prepare import prepare
 from pegboard.database.reach import explain
 from pegboard.database.roles import DatabaseSetupError, check_roles
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
-from pegboard.plugins.effective import effective_config
+from pegboard.plugins.effective import effective_config, quarantined_before
+from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.preparation import crashed_imports, failures, put_into_quarantine
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.supervisor.outcome import Administrator, Outcome
@@ -34,15 +37,24 @@ __all__ = ("main",)
 async def run(config: Config) -> Outcome:
     """Migrate, make the first administrator, seed the taxonomies."""
     config = await effective_config(config)
-    registry = await asyncio.to_thread(load_plugins, config)
+    marks = ImportMarks(Path(config.var))
+    # Not imported again: the database, which will hold it, may yet have to be made.
+    crashed = {name: reason for name, (_, reason) in marks.crashed().items()}
+    crashed |= await quarantined_before(config)
+    registry = await asyncio.to_thread(load_plugins, config, quarantined=crashed, marks=marks)
     apps = [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name != "kernel"]
     report = await prepare(config, apps)
-    skipped: Mapping[str, str] = {plugin.name: plugin.reason for plugin in registry.skipped if plugin.state == "failed"}
+    skipped: Mapping[str, str] = {
+        plugin.name: plugin.reason for plugin in registry.skipped if plugin.state in ("failed", "quarantined")
+    }
     if report.failed:
-        registry = await asyncio.to_thread(load_plugins, config, failed=report.failed)
+        registry = await asyncio.to_thread(load_plugins, config, failed=report.failed, quarantined=crashed)
     database = await Database.open(config, pool_size=1)
     try:
         await check_roles(database)
+        await crashed_imports(database, marks)
+        if found := failures(registry):
+            await put_into_quarantine(database, found)
         created = None if await has_administrator(database) else await _first_administrator(config, registry)
         seeded = await seed(database, registry)
     finally:

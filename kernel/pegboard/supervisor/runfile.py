@@ -20,6 +20,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     database_url: str
     redis_url: str
+    safe_mode: bool = False
     processes: dict[str, int] = {}
 
 
@@ -75,7 +76,7 @@ def attach(config: Config) -> Config:
         config = replace(config, database=replace(config.database, url=Secret(run.database_url)))
     if not config.redis.url:
         config = replace(config, redis=replace(config.redis, url=Secret(run.redis_url)))
-    return config
+    return replace(config, safe_mode=run.safe_mode)
 
 
 def _running(config: Config) -> bool:

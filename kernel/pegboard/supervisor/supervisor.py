@@ -13,6 +13,7 @@ import structlog
 
 from pegboard.config.model import Config
 from pegboard.embedded.process import GuardedProcess, launched
+from pegboard.plugins.import_marks import ImportMarks
 from pegboard.supervisor.child import Child
 from pegboard.supervisor.errors import StartError
 from pegboard.supervisor.http import wait_until_ready
@@ -31,6 +32,7 @@ __all__ = ("Supervisor",)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DRAIN = 40.0
 """Seconds for the API's last requests: more than a request may take and than an open stream gets."""
+PREPARE_ATTEMPTS = 3
 SPARE = 5.0
 """Seconds on top of what a process gives its own work."""
 log = structlog.get_logger("pegboard.supervisor")
@@ -115,6 +117,8 @@ class Supervisor:
             "PEGBOARD_HTTP__HOST": address.host,
             "PEGBOARD_HTTP__PORT": str(address.port),
         }
+        if self._config.safe_mode:
+            env["PEGBOARD_SAFE_MODE"] = "true"
         env |= share_metrics(Path(self._config.var) / "metrics")
         if key is not None:
             env["PEGBOARD_SECRETS__MASTER_KEY"] = f"file:{key}"
@@ -129,6 +133,10 @@ class Supervisor:
             done += [f"{outcome.terms} taxonomy terms added"] if outcome.terms else []
             step.detail = ", ".join(done)
         self._progress.say(f"  Plugins: {', '.join(outcome.plugins) or 'none'}")
+        if self._config.safe_mode:
+            self._progress.say(
+                "  ! safe mode: only the plugins that come with Pegboard run. Start without it to leave it"
+            )
         for name, reason in outcome.skipped.items():
             self._progress.say(f"  ! plugin {name} is skipped: {reason}")
         for problem in outcome.problems:
@@ -139,6 +147,20 @@ class Supervisor:
             self._progress.say(f"  First administrator: {administrator.email} {shown}")
 
     async def _prepared(self, env: dict[str, str]) -> Outcome:
+        """What preparing came to. Where a plugin's import ends the process, it is known after the second time and left
+        out in the third.
+        """
+        marks = ImportMarks(Path(self._config.var))
+        for _ in range(PREPARE_ATTEMPTS):
+            outcome = await self._prepare_once(env)
+            if outcome is not None:
+                return outcome
+            if not (left := marks.left()):
+                break
+            log.error("prepare.ended", importing=left, hint="`pegboard up --safe-mode` starts without it")
+        raise StartError("preparing the database failed: see above.")
+
+    async def _prepare_once(self, env: dict[str, str]) -> Outcome | None:
         command = [sys.executable, "-P", "-m", "pegboard.supervisor.prepare"]
         process = await launched(
             lambda: GuardedProcess(command, env=env, grace=SPARE, stdout=subprocess.PIPE), undo=GuardedProcess.kill
@@ -154,7 +176,8 @@ class Supervisor:
         try:
             return msgspec.json.decode(answer, type=Outcome)
         except msgspec.MsgspecError:
-            raise StartError(f"preparing the database failed (status {status}): see above.") from None
+            log.error("prepare.failed", status=status)
+            return None
 
     def _make_children(self, env: dict[str, str], address: Address) -> None:
         http, jobs = self._config.http, self._config.jobs
@@ -188,6 +211,7 @@ class Supervisor:
             url=self._address.url,
             database_url=self._servers.database_url,
             redis_url=self._servers.redis_url,
+            safe_mode=self._config.safe_mode,
             processes={**self._servers.pids, **processes},
         )
         try:

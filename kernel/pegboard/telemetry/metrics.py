@@ -89,8 +89,15 @@ class Metrics:
         )
         self.plugins = Gauge(
             "pegboard_plugins",
-            "Plugins by state: enabled, disabled, failed.",
+            "Plugins by state: enabled, disabled, failed, quarantined, blocked, held_back.",
             ("state",),
+            registry=self.registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.plugin_healthy = Gauge(
+            "pegboard_plugin_healthy",
+            "Whether a plugin's own health checks are well: 1, else 0.",
+            ("plugin",),
             registry=self.registry,
             multiprocess_mode="livemostrecent",
         )
@@ -132,6 +139,12 @@ class Metrics:
         self.jobs.labels(plugin, job, outcome).inc()
         self.job_seconds.labels(plugin, job).observe(seconds)
 
+    def observe_outbound(self, plugin: str, outcome: str, seconds: float) -> None:
+        """Count one call to another program."""
+        self.outbound.labels(plugin, outcome).inc()
+        if outcome != "refused":
+            self.outbound_seconds.labels(plugin).observe(seconds)
+
     def observe_pools(self, pools: Iterable[tuple[str, int, int]]) -> None:
         """Set the pools' sizes from (name, connections, idle connections)."""
         for name, size, idle in pools:
@@ -150,12 +163,6 @@ class Metrics:
             MultiProcessCollector(shared, folder)
             return generate_latest(shared)
         return generate_latest(self.registry)
-
-    def observe_outbound(self, plugin: str, outcome: str, seconds: float) -> None:
-        """Count one call to another program."""
-        self.outbound.labels(plugin, outcome).inc()
-        if outcome != "refused":
-            self.outbound_seconds.labels(plugin).observe(seconds)
 
 
 def share_metrics(folder: Path) -> dict[str, str]:

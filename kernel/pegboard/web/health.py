@@ -16,12 +16,13 @@ __all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check: `detail` says what is wrong, `ms` how long it took."""
+    """One check: `detail` says what is wrong, `ms` how long it took. `upstream`: it tells of a program that isn't ours."""
 
     name: str
     ok: bool
     ms: float
     detail: str | None = None
+    upstream: bool = False
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ async def _run(check: HealthCheck) -> Check:
         detail = f"took longer than {check.timeout:g} s"
     except Exception as error:  # noqa: BLE001  # whatever a plugin's check raises means that it is unwell
         detail = f"{type(error).__name__}: {error}"
-    return Check(check.name, detail is None, _ms(began), detail)
+    return Check(check.name, detail is None, _ms(began), detail, check.upstream)
 
 
 def _ms(began: float) -> float:

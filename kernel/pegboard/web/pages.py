@@ -85,12 +85,17 @@ def _front_page(work: Work, health: Health) -> str:
         for plugin in work.registry.plugins
         if plugin.name != "kernel"
     )
+    safe = (
+        "<p class='bad'>Safe mode is on: only the plugins that come with Pegboard run. Start without it to leave it.</p>"
+        if work.runtime.config.safe_mode
+        else ""
+    )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pegboard</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>
 <body><h1>Pegboard</h1><p class="sub">A services marketplace, version {__version__}.
 It is <strong class="{tone}">{word}</strong>.</p>
-<table>{checks}</table>
+{safe}<table>{checks}</table>
 <h2>What runs here</h2><table>{plugins or "<tr><td>No plugin is enabled.</td></tr>"}</table>
 <h2>Where things are</h2>
 <table>

@@ -28,7 +28,10 @@ class Platform:
         self._runtime: Runtime | None = None
         self._watcher: RegistryWatcher | None = None
         self.holder: GenerationHolder[Litestar] = GenerationHolder(
-            self._build, on_swap=self._swapped, drain_timeout=DRAIN_TIMEOUT
+            self._build,
+            on_swap=self._swapped,
+            drain_timeout=DRAIN_TIMEOUT,
+            startup_timeout=config.isolation.startup_timeout,
         )
 
     @property

@@ -21,6 +21,7 @@ __all__ = ("platform_database", "plugins_overview")
 
 async def plugins_overview(cli: CommandLine) -> "PluginsOverview":
     """All plugins: as the database wants them, or, without one, as `plugins.toml` does."""
+    from pegboard.plugins.preparation import load_to_look
     from pegboard.plugins.revisions import wanted_revision
     from pegboard.plugins.schemas import PluginsOverview
     from pegboard.plugins.service import overview, plugin_views
@@ -31,11 +32,12 @@ async def plugins_overview(cli: CommandLine) -> "PluginsOverview":
         if runtime is None:
             views = plugin_views(await _registry(config))
             return PluginsOverview(plugins=views, active=None, latest=None, processes=[])
+        config = runtime.config
         async with runtime.database.system_transaction() as connection:
             wanted = await wanted_revision(connection)
             if wanted is not None:
                 config = with_plugins(config, wanted.plugins)
-            return await overview(connection, await _registry(config))
+            return await overview(connection, await load_to_look(config, runtime.database))
 
 
 async def _registry(config: "Config") -> "Registry":
