@@ -56,9 +56,9 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
 class SkippedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     """An installed or named plugin that is not on, and why.
 
-    `state`: disabled (somebody's decision), failed (mended, it comes back by itself), quarantined (its code failed: only
-    an administrator ends it), blocked (a pin or block in `plugins.toml`) or held_back (safe mode). `reason` says what to
-    do. `cause` is set where its code failed just now: import or hook.
+    `state`: disabled (somebody's decision), failed (mended, it comes back by itself), quarantined (its code failed:
+    only an administrator ends it), blocked (a pin or block in `plugins.toml`) or held_back (safe mode). `reason` says
+    what to do. `cause` is set where its code failed just now: import or hook.
     """
 
     name: str

@@ -16,7 +16,9 @@ __all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check: `detail` says what is wrong, `ms` how long it took. `upstream`: it tells of a program that isn't ours."""
+    """One check: `detail` says what is wrong, `ms` how long it took. `upstream`: it tells of a program that isn't
+    ours.
+    """
 
     name: str
     ok: bool

@@ -86,7 +86,8 @@ def _front_page(work: Work, health: Health) -> str:
         if plugin.name != "kernel"
     )
     safe = (
-        "<p class='bad'>Safe mode is on: only the plugins that come with Pegboard run. Start without it to leave it.</p>"
+        "<p class='bad'>Safe mode is on: only the plugins that come with Pegboard run."
+        " Start without it to leave it.</p>"
         if work.runtime.config.safe_mode
         else ""
     )
