@@ -103,6 +103,7 @@ class IsolationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_seconds: Seconds = 10.0
     max_open_seconds: Seconds = 300.0
     probes: Positive = 3
+    import_timeout: Seconds = 20.0
     startup_timeout: Seconds = 10.0
     health_interval: Seconds = 30.0
     health_failures: Positive = 10

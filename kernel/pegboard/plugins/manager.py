@@ -8,7 +8,7 @@ import importlib.metadata
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
@@ -52,12 +52,14 @@ def load_plugins(
     failed: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
     marks: ImportMarks | None = None,
+    turn: Callable[[str | None], None] | None = None,
 ) -> Registry:
     """The registry of the plugins that `config` turns on. It imports their code and may run in any thread.
 
     `distributions` are searched instead of `sys.path`; `failed` and `quarantined` leave plugins out for reasons found
     elsewhere (name → reason), without importing them. `marks` notes which third-party code is being imported, for the
-    case that the process doesn't survive it.
+    case that the process doesn't survive it. `turn` is called with each plugin whose code is about to run, and with
+    None after the last.
 
     Raises:
         ConfigError: `config.strict` is set and a plugin that is turned on can't be loaded; `others` holds the rest.
@@ -89,6 +91,8 @@ def load_plugins(
             reason = dependency_problem(candidate.manifest, {one.name: one.manifest.version for one in plugins}, off)
             if reason is not None:
                 raise _SkipError(reason)
+            if turn is not None:
+                turn(name)
             plugin = _load(candidate, config, hooks, known, None if is_built_in(candidate) else marks)
         except _SkipError as error:
             off[name] = str(error)
@@ -98,6 +102,8 @@ def load_plugins(
             plugins.append(plugin)
             known.add(plugin)
 
+    if turn is not None:
+        turn(None)
     skipped = [_skipped(name, reason, config, found, states, causes.get(name)) for name, reason in off.items()]
     if config.strict:
         _refuse([one for one in skipped if one.state in ("failed", "blocked", "quarantined")], config)

@@ -16,6 +16,7 @@ from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins import quarantine
 from pegboard.plugins.hooks import describe
 from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.registry import LoadedPlugin, Registry
@@ -66,7 +67,7 @@ async def load(config: Config, database: Database, *, must: Collection[str], run
     quarantined = await quarantined_plugins(database)
     try:
         registry = await asyncio.to_thread(
-            load_plugins, config, quarantined=quarantined, marks=ImportMarks(Path(config.var))
+            load_in_time, config, quarantined=quarantined, marks=ImportMarks(Path(config.var))
         )
     except ConfigError as error:
         raise PreparationError("; ".join(str(one) for one in error.all)) from error
@@ -119,10 +120,10 @@ async def load_ready(config: Config, database: Database) -> Registry:
     marks = ImportMarks(Path(config.var))
     await crashed_imports(database, marks)
     quarantined = await quarantined_plugins(database)
-    registry = await asyncio.to_thread(load_plugins, config, quarantined=quarantined, marks=marks)
+    registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks)
     if found := failures(registry):
         quarantined |= await put_into_quarantine(database, found)
-        registry = await asyncio.to_thread(load_plugins, config, quarantined=quarantined, marks=marks)
+        registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks)
     return await _without_pending(config, database, registry, quarantined)
 
 
@@ -134,7 +135,7 @@ async def load_to_look(config: Config, database: Database) -> Registry:
     """
     lenient = msgspec.structs.replace(config, strict=False)
     quarantined = await quarantined_plugins(database)
-    registry = await asyncio.to_thread(load_plugins, lenient, quarantined=quarantined)
+    registry = await asyncio.to_thread(load_in_time, lenient, quarantined=quarantined)
     return await _without_pending(lenient, database, registry, quarantined)
 
 

@@ -23,6 +23,7 @@ from pegboard.database.roles import DatabaseSetupError, check_roles
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
 from pegboard.plugins.effective import effective_config, quarantined_before
 from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.preparation import crashed_imports, failures, put_into_quarantine
 from pegboard.plugins.registry import Registry
@@ -41,19 +42,21 @@ async def run(config: Config) -> Outcome:
     # Not imported again: the database, which will hold it, may yet have to be made.
     crashed = {name: reason for name, (_, reason) in marks.crashed().items()}
     crashed |= await quarantined_before(config)
-    registry = await asyncio.to_thread(load_plugins, config, quarantined=crashed, marks=marks)
+    registry = await asyncio.to_thread(load_in_time, config, quarantined=crashed, marks=marks)
+    found = failures(registry)
     apps = [plugin.app for plugin in registry.plugins if plugin.app is not None and plugin.name != "kernel"]
     report = await prepare(config, apps)
     skipped: Mapping[str, str] = {
         plugin.name: plugin.reason for plugin in registry.skipped if plugin.state in ("failed", "quarantined")
     }
     if report.failed:
-        registry = await asyncio.to_thread(load_plugins, config, failed=report.failed, quarantined=crashed)
+        off = crashed | {name: failure.reason for name, failure in found.items()}
+        registry = await asyncio.to_thread(load_plugins, config, failed=report.failed, quarantined=off)
     database = await Database.open(config, pool_size=1)
     try:
         await check_roles(database)
         await crashed_imports(database, marks)
-        if found := failures(registry):
+        if found:
             await put_into_quarantine(database, found)
         created = None if await has_administrator(database) else await _first_administrator(config, registry)
         seeded = await seed(database, registry)
