@@ -7,8 +7,8 @@ VERSION = "1.38.0"
 DESCRIPTION = "What plugins made, uninstall receipts, record types, tombstones"
 
 # Everything in the database that somebody made and that has a name of its own, outside the server's own schemas. What
-# only comes along is left out: row and array types, toast tables, what belongs to extensions. So are NOT NULL
-# constraints: PostgreSQL has them as objects since 18 only. `relation` is the table that an object is a part of and
+# only comes along is left out: row and array types, toast tables, a range type's functions, what belongs to extensions.
+# So are NOT NULL constraints: PostgreSQL has them as objects since 18 only. `relation` is the table that an object is a part of and
 # goes with; `root` is the name that a plugin's prefix is looked for in.
 OBJECTS = r"""
 CREATE VIEW kernel_schema_objects AS
@@ -75,7 +75,7 @@ WHERE NOT EXISTS (
     SELECT FROM pg_depend d
     WHERE d.classid = t.classid AND d.objid = coalesce(
         CASE WHEN t.classid = 'pg_class'::regclass AND t.objsubid > 0 THEN t.relation END, t.objid)
-    AND d.deptype = 'e'
+    AND (d.deptype = 'e' OR d.deptype = 'i' AND d.classid = 'pg_proc'::regclass)
 );
 REVOKE ALL ON kernel_schema_objects FROM PUBLIC, pegboard_app;
 """

@@ -120,15 +120,25 @@ async def _forget(connection: Any, gone: Iterable[SchemaObject]) -> None:
 _DEPENDENTS = """
 WITH doomed AS (
     SELECT * FROM unnest($1::oid[], $2::oid[], $3::int[]) AS one (classid, objid, objsubid)
-), types AS (
+), parts AS (
     SELECT 'pg_type'::regclass::oid AS classid, t.oid AS objid, 0 AS objsubid
     FROM doomed d JOIN pg_type t ON t.typrelid = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0
     UNION ALL
     SELECT 'pg_type'::regclass, t.typarray, 0 FROM doomed d
     JOIN pg_type t ON t.typarray <> 0 AND (t.oid = d.objid AND d.classid = 'pg_type'::regclass
         OR t.typrelid = d.objid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0)
+    UNION ALL
+    SELECT 'pg_class'::regclass, t.typrelid, 0 FROM doomed d
+    JOIN pg_type t ON t.oid = d.objid AND d.classid = 'pg_type'::regclass AND t.typrelid <> 0
+    UNION ALL
+    SELECT 'pg_type'::regclass, unnest(ARRAY[m.oid, m.typarray]), 0 FROM doomed d
+    JOIN pg_range r ON r.rngtypid = d.objid AND d.classid = 'pg_type'::regclass
+    JOIN pg_type m ON m.oid = r.rngmultitypid
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0 FROM doomed d
+    JOIN pg_constraint c ON c.contypid = d.objid AND d.classid = 'pg_type'::regclass
 ), targets AS (
-    SELECT * FROM doomed UNION SELECT * FROM types
+    SELECT * FROM doomed UNION SELECT * FROM parts
 ), dependents AS (
     SELECT CASE WHEN w.oid IS NOT NULL AND w.rulename = '_RETURN' THEN 'pg_class'::regclass::oid
                 WHEN f.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE d.classid END AS classid,
@@ -149,6 +159,9 @@ SELECT DISTINCT ON (i.type, i.identity)
 FROM dependents d, pg_identify_object(d.classid, d.objid, d.objsubid) i
 WHERE NOT EXISTS (SELECT FROM targets t WHERE t.classid = d.classid AND t.objid = d.objid
                   AND t.objsubid IN (0, d.objsubid))
+-- What comes along with one of them, such as a range type's functions.
+AND NOT EXISTS (SELECT FROM pg_depend i JOIN targets t ON t.classid = i.refclassid AND t.objid = i.refobjid
+                WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i')
 -- NOT NULL is a constraint since 18, and a part of its column all the same.
 AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
                 AND c.contype = 'n')
