@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.schemas import PluginsOverview
     from pegboard.runtime import Runtime
 
-__all__ = ("platform_database", "plugins_overview")
+__all__ = ("mixed_versions", "platform_database", "plugins_overview")
 
 
 async def plugins_overview(cli: CommandLine) -> "PluginsOverview":
@@ -57,3 +57,18 @@ async def platform_database(cli: CommandLine) -> "AsyncIterator[Runtime | None]"
     async with open_runtime(cli) as runtime:
         migrated = await runtime.database.system.fetchval("SELECT to_regclass('kernel_plugin_revisions') IS NOT NULL")
         yield runtime if migrated else None
+
+
+def mixed_versions(found: "PluginsOverview") -> list[str]:
+    """Which processes run another version of a plugin than is installed, a sentence for each such version."""
+    installed = {plugin.name: plugin.version for plugin in found.plugins}
+    others: dict[tuple[str, str], list[str]] = {}
+    for process in found.processes:
+        for name, version in process.versions.items():
+            if version != installed.get(name, version):
+                others.setdefault((name, version), []).append(f"{process.kind} {process.pid} on {process.node}")
+    return [
+        f"{name} {installed[name]} is installed, and these still run {version}: {', '.join(who)}."
+        " Restart the processes one after the other"
+        for (name, version), who in sorted(others.items())
+    ]

@@ -7,7 +7,7 @@ import msgspec
 
 from pegboard.cli import CommandLine
 from pegboard.cli._platform import json_option, run
-from pegboard.cli.plugins._overview import plugins_overview
+from pegboard.cli.plugins._overview import mixed_versions, plugins_overview
 
 if TYPE_CHECKING:
     from pegboard.plugins.schemas import PluginsOverview
@@ -44,5 +44,11 @@ def _show_revisions(found: "PluginsOverview") -> None:
     if found.latest is not None and found.latest.state in ("preparing", "failed"):
         why = f": {found.latest.reason}" if found.latest.reason else ""
         click.echo(f"revision {found.latest.number} is {found.latest.state}{why}", err=True)
+    for process in found.processes:
+        for plugin, state in sorted(process.breakers.items()):
+            told = f"the breaker of {plugin} is {state.replace('_', ' ')} in {process.kind} {process.pid}"
+            click.echo(f"{told} on {process.node}: its log says why", err=True)
+    for told in mixed_versions(found):
+        click.echo(told, err=True)
     for told in sorted({text for one in found.processes for text in (one.error, one.conflict) if text}):
         click.echo(told, err=True)
