@@ -8,8 +8,8 @@ DESCRIPTION = "What plugins made, uninstall receipts, record types, tombstones"
 
 # Everything in the database that somebody made and that has a name of its own, outside the server's own schemas. What
 # only comes along is left out: row and array types, toast tables, a range type's functions, what belongs to extensions.
-# So are NOT NULL constraints: PostgreSQL has them as objects since 18 only. `relation` is the table that an object is a part of and
-# goes with; `root` is the name that a plugin's prefix is looked for in.
+# So are NOT NULL constraints: PostgreSQL has them as objects since 18 only. `relation` is the table that an object is a
+# part of and goes with; `root` is the name that a plugin's prefix is looked for in.
 OBJECTS = r"""
 CREATE VIEW kernel_schema_objects AS
 WITH spaces AS (
