@@ -21,8 +21,8 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tables: list[str] = []
     outbound_hosts: list[str] = []
     secrets: list[str] = []
-    services: list[str] = []
     ai_spend: bool = False
+    services: list[str] = []
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

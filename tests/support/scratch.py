@@ -19,7 +19,7 @@ def build_wheel(project: Path, into: Path) -> Path:
     """Build a project's wheel without the network, from a copy, so that nothing is left in the checkout."""
     into.mkdir()
     copy = into / "source"
-    shutil.copytree(project, copy, ignore=lambda at, names: _ignored(project, at, names))
+    shutil.copytree(project, copy, ignore=lambda at, names: _ignored(project, str(at), names))
     _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(into), str(copy)])
     (wheel,) = into.glob("*.whl")
     return wheel

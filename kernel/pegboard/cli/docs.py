@@ -23,16 +23,20 @@ def command() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; name the files that differ, with exit status 1 if any do.")
 @click.pass_context
 def build(ctx: click.Context, folder: Path | None, check: bool) -> None:
-    """Write hooks, settings, permissions, events, HTTP operations, commands and configuration, a page each, into the
-    folder PATH, or into docs/reference of the checkout or of the current folder, and the rules for plugins into docs/.
-    It needs no database and no configuration.
+    """Write the SDK, hooks, settings, permissions, events, HTTP operations, commands and configuration, a page each,
+    into the folder PATH, or into docs/reference of the checkout or of the current folder, and the rules for plugins
+    into docs/. It needs no database and no configuration.
+
+    Exit status 1 too where the SDK differs from its last release on record and its version doesn't say so.
 
     \b
     Examples:
       pegboard docs build
       pegboard docs build --check docs/reference
     """
+    from pegboard.reference.api.versions import latest_release, records, version_problems
     from pegboard.reference.build import make_guides, make_pages, stale_pages, write_pages
+    from pegboard.reference.sdk import read_sdk
 
     docs = (project_root() or Path()) / "docs"
     pages = {folder or docs / "reference": make_pages(ctx.find_root().command)}
@@ -49,8 +53,30 @@ def build(ctx: click.Context, folder: Path | None, check: bool) -> None:
         click.echo(f"{_shown(path)}: {why}", err=check)
     if not stale:
         click.echo(f"{_shown(folder or docs / 'reference')}: up to date")
-    elif check:
+    problems = version_problems(latest_release(records()), read_sdk())
+    for problem in problems:
+        click.echo(f"pegboard: {problem}", err=True)
+    if problems or (stale and check):
         ctx.exit(1)
+
+
+@command.command("record-sdk")
+def record_sdk() -> None:
+    """Put the SDK's API on record, in docs/reference/sdk-api, when its version is released: from then on whatever
+    differs asks for a higher version.
+
+    \b
+    Example:
+      pegboard docs record-sdk
+    """
+    from pegboard.reference.api.versions import record_release, records
+    from pegboard.reference.sdk import read_sdk
+
+    try:
+        file = record_release(records(), read_sdk())
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    click.echo(f"{_shown(file)}: written")
 
 
 def _shown(path: Path) -> str:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from pegboard.reference.api.versions import latest_release, records
 from pegboard.reference.commands import commands_page
 from pegboard.reference.events import events_page
 from pegboard.reference.hooks import hooks_page
 from pegboard.reference.http import http_page
 from pegboard.reference.permissions import permissions_page
 from pegboard.reference.quality import quality_page
+from pegboard.reference.sdk import read_sdk, sdk_page
 from pegboard.reference.settings import configuration_page, settings_page
 from pegboard.reference.subject import read_subject
 
@@ -31,6 +33,7 @@ def make_pages(main: click.Command) -> dict[str, str]:
         "hooks.md": hooks_page(subject),
         "http.md": http_page(subject),
         "permissions.md": permissions_page(subject),
+        "sdk.md": sdk_page(read_sdk(), latest_release(records())),
         "settings.md": settings_page(subject),
     }
 

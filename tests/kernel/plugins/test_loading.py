@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pegboard_sdk
 import pytest
 from pegboard.config.errors import ConfigError
 from pegboard.plugins.registry import Registry
@@ -369,7 +370,7 @@ def test_whatever_requires_a_failed_plugin_is_left_out_with_the_chain(workshop: 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"sdk": ">=9"}, "it needs the SDK >=9 and this is 1.0.0"),
+        ({"sdk": ">=9"}, f"it needs the SDK >=9 and this is {pegboard_sdk.__version__}"),
         ({"requires": {"absent": ">=1"}}, "it requires absent >=1, which is not installed"),
         ({"requires": {"good": ">=2"}}, "it requires good >=2 and the installed version is 1.0.0"),
         ({"requires": {"ring": ">=1"}}, "its dependencies go round in a circle: bad → ring → bad"),
