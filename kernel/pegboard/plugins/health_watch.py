@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ("HealthWatch",)
 
+MINIMUM_LEASE = 15.0
+"""Seconds; the lease lasts longer than the time between two looks."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,8 +34,8 @@ class HealthWatch:
 
     def __init__(self, runtime: "Runtime", pool: asyncpg.Pool, *, holder: str) -> None:
         self._runtime = runtime
-        self._leadership = Leadership(pool, "plugin-health", holder)
         self._interval = runtime.config.isolation.health_interval
+        self._leadership = Leadership(pool, "plugin-health", holder, ttl=max(MINIMUM_LEASE, 3 * self._interval))
         self._allowed = runtime.config.isolation.health_failures
         self._failures: dict[str, int] = {}
 
@@ -76,7 +79,10 @@ class HealthWatch:
     async def _take_out(self, plugin: "PluginHealth", times: int) -> None:
         """Put it into quarantine, and have all processes swap to a generation without it."""
         check = next(check for check in plugin.checks if not check.ok and not check.upstream)
-        version = next(one.manifest.version for one in self._runtime.registry.plugins if one.name == plugin.plugin)
+        running = {one.name: one.manifest.version for one in self._runtime.registry.plugins}
+        if plugin.plugin not in running:
+            return  # turned off while it was looked at
+        version = running[plugin.plugin]
         reason = f"its health check {check.name} failed {times} times in a row: {check.detail}"
         async with self._runtime.database.system_transaction() as connection:
             await revisions.lock(connection)

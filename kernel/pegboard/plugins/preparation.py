@@ -204,7 +204,7 @@ async def migrate_plugins(database: Database, registry: Registry, names: Collect
 
 
 async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) -> None:
-    """Ask the plugins in `names` how they are, now that they have started.
+    """Ask the plugins in `names` how they are, now that they have started; not how programs are that aren't ours.
 
     Raises:
         PreparationError: one is not well.
@@ -214,12 +214,14 @@ async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) 
         if plugin.name not in names:
             continue
         for check in plugin.health_checks:
+            if check.upstream:
+                continue
             try:
                 async with asyncio.timeout(check.timeout):
                     detail = await check.check()
             except TimeoutError:
                 detail = f"no answer within {check.timeout:g} s"
-            except Exception as error:  # noqa: BLE001  # whatever a plugin's check raises means that it is unwell
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it raises: unwell
                 detail = describe(error)
             if detail is not None:
                 unwell[plugin.name] = f"its health check {check.name} says: {detail}"

@@ -13,12 +13,12 @@ import msgspec
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
-from pegboard.plugins import revisions
+from pegboard.plugins import quarantine, revisions
 from pegboard.plugins.blocking import blocked_reason
 from pegboard.plugins.cascade import needed_by, spoiled, which_need
 from pegboard.plugins.discovery import Discovery, discover
 from pegboard.plugins.errors import PluginBlocked, PluginDependency, PluginsFileLocked, PluginUnknown, PluginUnusable
-from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.plugins_file import FileEdit, edit_file, file_key, with_enabled
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.registry import Registry
@@ -63,10 +63,11 @@ async def toggle(
     """Make the wanted set one with `on` and without `off`; gives the revision that wants it so.
 
     `config` is the configuration as it is written now. `cascade` turns on, too, what those need, and off, what needs
-    those: in one revision. `audit` writes the entries in the same transaction, for what really changes; where
-    everything is already as it should be, nothing is written but the file, if that said otherwise. `guard` is called
-    while nobody else may change what is wanted, with what is wanted and what the file is known by, and refuses by
-    raising. Processes take the revision up by themselves: it may still fail in one of them, and then nothing changes.
+    those: in one revision. What is turned on is let out of quarantine. `audit` writes the entries in the same
+    transaction, for what really changes; where everything is already as it should be, nothing is written but the file,
+    if that said otherwise. `guard` is called while nobody else may change what is wanted, with what is wanted and what
+    the file is known by, and refuses by raising. Processes take the revision up by themselves: it may still fail in one
+    of them, and then nothing changes.
 
     A crash leaves file and database written, or neither, or the file alone: then the processes take it up like an edit
     by hand.
@@ -82,8 +83,11 @@ async def toggle(
     while True:
         async with database.system_transaction() as connection:
             base = await revisions.wanted_revision(connection)
+            kept_out = {name: one.told for name, one in (await quarantine.standing(connection)).items()}
         plugins = enabled_plugins(config) if base is None else frozenset(base.plugins)
-        wanted = await asyncio.to_thread(check_switches, found, config, plugins, switches, cascade=cascade)
+        wanted = await asyncio.to_thread(
+            check_switches, found, config, plugins, switches, cascade=cascade, quarantined=kept_out
+        )
         refuse_environment(wanted.each, environ)
         changed = Switches(wanted.on - plugins, wanted.off & plugins)
         edit: FileEdit | None = None
@@ -99,6 +103,10 @@ async def toggle(
                     continue
                 source = source_hash(edit.hash, wanted.applied_to(enabled_plugins(config)))
                 await revisions.record_file(connection, node_name(), file_key(path), source)
+                released = [
+                    name for name in sorted(wanted.on) if await quarantine.release(connection, name, by=requested_by)
+                ]
+                changed = Switches(changed.on.union(released), changed.off)
                 revision = now
                 if now is None or changed.each:
                     revision = await revisions.propose(
@@ -147,12 +155,18 @@ def with_cascade(found: Discovery, plugins: Collection[str], switches: Switches)
 
 
 def check_switches(
-    found: Discovery, config: Config, plugins: frozenset[str], switches: Switches, *, cascade: bool = False
+    found: Discovery,
+    config: Config,
+    plugins: frozenset[str],
+    switches: Switches,
+    *,
+    cascade: bool = False,
+    quarantined: Mapping[str, str] | None = None,
 ) -> Switches:
     """Refuse what can't work, before anything is written; gives all switches, the cascade's included. It imports what
     is turned on to see: call it in a thread.
 
-    `plugins` are those that are on.
+    `plugins` are those that are on; `quarantined` are not imported (name → why), unless they are turned on.
 
     Raises:
         PluginUnknown, PluginDependency, PluginBlocked, PluginUnusable: see `toggle`.
@@ -175,8 +189,9 @@ def check_switches(
         raise PluginDependency(
             f"{name} can't be enabled: {why}" if name in wanted.on else f"{who} would spoil {name}: {why}"
         )
-    if wanted.on - plugins:
-        _check_loading(config, wanted, plugins)
+    if wanted.on - plugins or wanted.on.intersection(quarantined or {}):
+        out = {name: why for name, why in (quarantined or {}).items() if name not in wanted.on}
+        _check_loading(config, wanted, plugins, out)
     return wanted
 
 
@@ -229,9 +244,9 @@ def _check_usable(found: Discovery, config: Config, name: str) -> None:
         raise PluginBlocked(f"{name} can't be enabled: {blocked}")
 
 
-def _check_loading(config: Config, wanted: Switches, plugins: frozenset[str]) -> None:
+def _check_loading(config: Config, wanted: Switches, plugins: frozenset[str], quarantined: Mapping[str, str]) -> None:
     try:
-        registry = load_plugins(with_plugins(config, wanted.applied_to(plugins)))
+        registry = load_in_time(with_plugins(config, wanted.applied_to(plugins)), quarantined=quarantined)
     except ConfigError as error:
         raise PluginUnusable("; ".join(str(one) for one in error.all)) from error
     for name, why in sorted(_not_on(registry).items()):

@@ -94,7 +94,7 @@ async def _run(check: HealthCheck) -> Check:
             detail = await check.check()
     except TimeoutError:
         detail = f"took longer than {check.timeout:g} s"
-    except Exception as error:  # noqa: BLE001  # whatever a plugin's check raises means that it is unwell
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it raises: it is unwell
         detail = f"{type(error).__name__}: {error}"
     return Check(check.name, detail is None, _ms(began), detail, check.upstream)
 

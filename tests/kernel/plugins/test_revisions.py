@@ -273,24 +273,6 @@ async def test_at_start_a_plugin_whose_migrations_have_not_run_is_left_out(fleet
     assert "its migration hello_2026_11_24_0001.py has not run: `pegboard migrate`" in hello["reason"]
 
 
-async def test_at_start_a_plugin_that_does_not_start_is_left_out(fleet: Fleet, workshop: Workshop) -> None:
-    workshop.add(
-        "broken",
-        "from pegboard_sdk import hookimpl\nasync def start(): 1 / 0\n@hookimpl\ndef on_startup(): return start",
-    )
-    workshop.add("follower", requires={"broken": ">=1"})
-    workshop.add("hello", HELLO)
-    fleet.config()
-    fleet.write("".join(f"[plugins.{name}]\nenabled = true\n" for name in ("broken", "follower", "hello")))
-    platform = await fleet.api()
-    account = await operator(platform)
-
-    states = {one["name"]: (one["state"], one["reason"]) for one in (await overview(account))["plugins"]}
-    assert states["hello"] == ("enabled", None)
-    assert states["broken"] == ("failed", "its on_startup failed: ZeroDivisionError: division by zero")
-    assert states["follower"][1].startswith("it requires broken >=1, which is off: its on_startup failed")
-
-
 async def test_an_edited_file_is_imported(fleet: Fleet, workshop: Workshop) -> None:
     workshop.add("hello", HELLO)
     first, worker = await fleet.api(), await fleet.worker()
