@@ -52,20 +52,26 @@ def _kernel(project: Project) -> Iterator[Finding]:
 
 
 def _plugins(project: Project) -> Iterator[Finding]:
-    owners = {
-        entry_point.value.partition(".")[0]: entry_point.name
-        for entry_point in importlib.metadata.entry_points(group=GROUP)
-        if entry_point.name != project.name
-    }
+    owners = _owners(project)
     for file, line, module in _imports(project):
         other = owners.get(_top(module))
         if other is not None and _top(module) != project.package:
             yield Finding(f"imports {module} of the plugin {other}", file, line)
 
 
+def _owners(project: Project) -> dict[str, str]:
+    """Packages of other installed plugins, with the plugins' names."""
+    return {
+        entry_point.value.partition(".")[0]: entry_point.name
+        for entry_point in importlib.metadata.entry_points(group=GROUP)
+        if entry_point.name != project.name
+    }
+
+
 def _dependencies(project: Project) -> Iterator[Finding]:
     brings = importlib.metadata.packages_distributions()
-    allowed = {*sys.stdlib_module_names, *CONTRACT, project.package, PROJECT}
+    # Other plugins have a rule of their own.
+    allowed = {*sys.stdlib_module_names, *CONTRACT, project.package, PROJECT, *_owners(project)}
     for file, line, module in _imports(project):
         top = _top(module)
         if top not in allowed and not _is_declared(top, project, brings):
@@ -74,7 +80,6 @@ def _dependencies(project: Project) -> Iterator[Finding]:
 
 def _is_declared(top: str, project: Project, brings: Mapping[str, Sequence[str]]) -> bool:
     names = {canonicalize_name(name) for name in brings.get(top, (top,))}
-    # Plugins have a rule of their own.
     return bool(names & project.metadata.dependencies) or canonicalize_name(project.metadata.name) in names
 
 

@@ -1,0 +1,197 @@
+"""A plugin that breaks each rule of the dynamic checks once, and one that leans on it."""
+
+from tests.support.workshop import Workshop
+
+__all__ = ("add_careless", "add_leaner")
+
+PERMISSIONS = {
+    "careless:note.read": "read notes",
+    "careless:note.write": "write notes",
+    "careless:note.forget": "do what nothing does",
+}
+
+PLUGIN = '''
+import time
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+from pegboard_sdk import Event, EventHandler, Job, Permission, RoleGrant, UnitOfWork, hookimpl, new_id
+from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.hookspecs import hookspec
+from pegboard_sdk.http import Controller, get, post
+from piccolo.columns import UUID as UuidColumn
+from piccolo.columns import Integer, Text, Timestamptz
+from piccolo.table import Table
+
+READ, WRITE, FORGET = "careless:note.read", "careless:note.write", "careless:note.forget"
+
+
+class Notes(Table, tablename="careless_notes"):
+    id = UuidColumn(primary_key=True, default=None)
+    tenant_id = UuidColumn(null=False, default=None)
+    text = Integer(null=False, default=None)
+
+
+class NoteCreate(msgspec.Struct, frozen=True):
+    text: str
+
+
+class Note(msgspec.Struct, frozen=True):
+    id: UUID
+    text: str
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    pass
+
+
+class Noted(msgspec.Struct, frozen=True):
+    note_id: UUID
+
+
+class NoteWritten(Event, frozen=True):
+    name: ClassVar[str] = "careless.note_written"
+    note_id: UUID
+
+
+class NoteCounted(NoteWritten, frozen=True):
+    name: ClassVar[str] = "careless.note_counted"
+
+
+async def insert(uow, text):
+    note = Note(new_id(), text)
+    await uow.execute(
+        "INSERT INTO careless_notes (id, tenant_id, text) VALUES ($1, $2, $3)", note.id, uow.tenant_id, text
+    )
+    return note
+
+
+async def count(uow: UnitOfWork, payload: Nothing) -> None:
+    await insert(uow, "counted")
+
+
+async def note_again(uow: UnitOfWork, event: Noted) -> None:
+    await uow.emit(NoteCounted(note_id=event.note_id))
+
+
+async def trip(uow: UnitOfWork, event: Noted) -> None:
+    raise KeyError(str(event.note_id)[:0])
+
+
+class NoteController(Controller):
+    path = "/notes"
+
+    @get(permission=READ)
+    async def list_notes(self, uow: UnitOfWork) -> list[Note]:
+        return [msgspec.convert(dict(row), Note) for row in await uow.fetch("SELECT id, text FROM careless_notes")]
+
+    @post(permission=WRITE)
+    async def write_note(self, data: NoteCreate, uow: UnitOfWork) -> Note:
+        return await insert(uow, data.text)
+
+    @post("/wipe", permission=WRITE)
+    async def wipe_notes(self, uow: UnitOfWork) -> None:
+        await uow.execute("UPDATE careless_notes SET text = text || '.'")
+
+    @get("/nap", permission=READ)
+    async def take_nap(self) -> None:
+        time.sleep(0.001)
+
+    @get("/sum", permission=READ)
+    async def work_sum(self) -> None:
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            pass
+
+    @get("/fall", permission=READ)
+    async def read_fall(self) -> None:
+        raise KeyError("fall")
+
+
+@hookspec
+def careless_things(context):
+    """Things."""
+
+
+@hookimpl
+def controllers():
+    return (NoteController,)
+
+
+@hookimpl
+def piccolo_app():
+    return PiccoloApp(name="careless", tables=(Notes,), migrations="PACKAGE:migrations")
+
+
+@hookimpl
+def permissions():
+    return (Permission(READ, "read notes"), Permission(WRITE, "write notes"), Permission(FORGET, "nothing"))
+
+
+@hookimpl
+def roles():
+    return (RoleGrant("member", (READ,)), RoleGrant("anonymous", (WRITE,)))
+
+
+@hookimpl
+def events():
+    return (NoteWritten, NoteCounted)
+
+
+@hookimpl
+def event_handlers():
+    return (
+        EventHandler(event="careless.note_written", name="note_again", type=Noted, handle=note_again),
+        EventHandler(event="careless.note_written", name="trip", type=Noted, handle=trip),
+    )
+
+
+@hookimpl
+def jobs():
+    return (Job(name="careless.count", payload=Nothing, run=count),)
+'''
+
+MIGRATION = """
+from pegboard_sdk.database import sql_migration
+
+ID = "2026-11-24T00:01:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "notes"
+
+
+async def forwards():
+    return sql_migration(
+        app="careless",
+        id=ID,
+        description=DESCRIPTION,
+        forwards=(
+            "CREATE TABLE careless_notes (id uuid PRIMARY KEY, tenant_id uuid NOT NULL, text text NOT NULL)",
+            "GRANT SELECT, INSERT, UPDATE ON careless_notes TO pegboard_app",
+            "CREATE FUNCTION careless_one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "REVOKE ALL ON FUNCTION careless_one() FROM PUBLIC",
+        ),
+        backwards=("DROP TABLE careless_notes",),
+    )
+"""
+
+
+def add_careless(workshop: Workshop) -> None:
+    """Install it."""
+    workshop.add(
+        "careless",
+        PLUGIN,
+        permissions=PERMISSIONS,
+        events={"careless.note_written": "A note was written.", "careless.note_counted": "One was counted."},
+        tables=["careless_notes"],
+        files={"migrations/careless_2026_11_24_0001.py": MIGRATION},
+    )
+
+
+def add_leaner(workshop: Workshop) -> None:
+    """Install one that implements the other's hook and does not say that it requires it."""
+    workshop.add(
+        "leaner",
+        "from pegboard_sdk import hookimpl\n@hookimpl\ndef careless_things():\n    return ()\n",
+        after={"careless": ">=1"},
+    )
