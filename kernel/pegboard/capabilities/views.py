@@ -50,6 +50,7 @@ def _method(call: Callable[..., Any], plugin: str, service: type | None, name: s
             return argument
         if service is not None:
             argument.note_service(service, plugin, name)
+        argument.runtime.breakers.called(plugin)
         return argument.acting_as(plugin)
 
     @functools.wraps(call)

@@ -50,11 +50,26 @@ class Owners:
                 found = self.of(line[0]), line
         return found
 
+    def attributed(self, lines: Iterable[Code]) -> tuple[str, Code]:
+        """As `innermost`, and where no plugin's code is among them: the kernel's last line, else the last one.
+
+        Raises:
+            ValueError: there are no lines.
+        """
+        several = list(lines)
+        if not several:
+            raise ValueError("no lines")
+        plugins = self.innermost(several)
+        if plugins is not None:
+            return plugins
+        kernels = [line for line in several if self.of(line[0]) == KERNEL]
+        return (KERNEL, kernels[-1]) if kernels else (LIBRARIES, several[-1])
+
 
 def place(line: Code) -> str:
     """The line as people read it."""
     file, number, function = line
-    return f"{file}:{number} {function}"
+    return f"{file}:{number} {function}".rstrip()
 
 
 def raised(trace: TracebackType | None) -> list[Code]:

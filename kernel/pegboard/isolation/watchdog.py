@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Self
 
 import structlog
 
 from pegboard.isolation.owners import KERNEL, Owners, place, running
+from pegboard.runtime import Runtime
 from pegboard.telemetry.metrics import Metrics
 
 __all__ = ("Watchdog",)
@@ -42,6 +44,12 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """The one of the process that `runtime` is of."""
+        threshold = runtime.config.isolation.loop_blocked_after
+        return cls(lambda: runtime.breakers.owners, runtime.metrics, threshold=threshold)
 
     def start(self) -> None:
         """Watch the loop that runs this."""

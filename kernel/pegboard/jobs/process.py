@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from pegboard.config.model import Config
+from pegboard.isolation.watchdog import Watchdog
 from pegboard.jobs.scheduler import Scheduler
 from pegboard.jobs.worker import JobWorker
 from pegboard.plugins.generation import Generation, GenerationHolder
@@ -71,8 +72,10 @@ async def _run(
         startup_timeout=config.isolation.startup_timeout,
     )
     watcher = RegistryWatcher(runtime, kind, holder=holder)
+    watchdog = Watchdog.of(runtime)
     try:
         await watcher.start()
+        watchdog.start()
         part = make(runtime, lambda: holder.current)
         try:
             await part.start()
@@ -82,6 +85,7 @@ async def _run(
             await watcher.stop()
             await part.stop()
     finally:
+        await watchdog.stop()
         await holder.close()
         await runtime.close()
 

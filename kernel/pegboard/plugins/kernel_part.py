@@ -8,6 +8,8 @@ from pegboard.audit.search import SERVICES as AUDIT_SERVICES
 from pegboard.identity import jobs as identity_jobs
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
+from pegboard.isolation import permissions as isolation
+from pegboard.isolation.controllers import CONTROLLERS as ISOLATION_CONTROLLERS
 from pegboard.jobs import permissions as jobs
 from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.plugins import permissions as plugins
@@ -24,7 +26,7 @@ from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (identity, jobs, plugins, taxonomies, web)
+_AREAS = (identity, isolation, jobs, plugins, taxonomies, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -42,6 +44,7 @@ def kernel_plugin() -> LoadedPlugin:
         distribution=f"pegboard {__version__}",
         controllers=(
             *IDENTITY_CONTROLLERS,
+            *ISOLATION_CONTROLLERS,
             *JOB_CONTROLLERS,
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,

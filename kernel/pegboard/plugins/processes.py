@@ -38,6 +38,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     conflict: str | None
     versions: dict[str, str]
+    breakers: dict[str, str]
     heartbeat_at: datetime
     created_at: datetime
 
@@ -55,13 +56,19 @@ async def register(connection: Any, process: UUID, kind: str, node: str, pid: in
     )
 
 
-async def heartbeat(connection: Any, process: UUID, *, error: str | None, conflict: str | None) -> bool:
-    """Still alive. Whether the process is known: it is not when everybody took it for dead long ago."""
+async def heartbeat(
+    connection: Any, process: UUID, *, error: str | None, conflict: str | None, breakers: Mapping[str, str]
+) -> bool:
+    """Still alive, with these `breakers` that are not closed (plugin → state). Whether the process is known: it is not
+    when everybody took it for dead long ago.
+    """
     status = await connection.execute(
-        "UPDATE kernel_processes SET heartbeat_at = now(), error = $2, conflict = $3 WHERE id = $1",
+        "UPDATE kernel_processes SET heartbeat_at = now(), error = $2, conflict = $3, breakers = $4::text::jsonb"
+        " WHERE id = $1",
         process,
         error,
         conflict,
+        msgspec.json.encode(breakers).decode(),
     )
     return status == "UPDATE 1"
 
@@ -104,4 +111,5 @@ async def remove(connection: Any, process: UUID) -> None:
 async def live_processes(connection: Any) -> list[Process]:
     """Processes that were heard of lately, oldest first."""
     rows = await connection.fetch("SELECT * FROM kernel_live_processes ORDER BY created_at, id")
-    return [msgspec.convert({**row, "versions": json.loads(row["versions"])}, Process) for row in rows]
+    decoded = ({**row} | {name: json.loads(row[name]) for name in ("versions", "breakers")} for row in rows)
+    return [msgspec.convert(one, Process) for one in decoded]

@@ -40,7 +40,8 @@ class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     """A live process and the revision that it runs.
 
     `versions`: plugin → the version that it runs. `error`: why it is not on the wanted revision; `conflict`: how the
-    `plugins.toml` that it reads differs from it.
+    `plugins.toml` that it reads differs from it. `breakers`: plugin → `open` or `half_open`, where its circuit
+    breaker is not closed in this process.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     conflict: str | None
     versions: dict[str, str]
+    breakers: dict[str, str]
 
 
 class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

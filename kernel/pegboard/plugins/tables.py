@@ -65,6 +65,7 @@ class KernelProcess(Table, tablename="kernel_processes"):
     active_revision = BigInt(null=True, default=None)
     error = Text(null=True, default=None)
     conflict = Text(null=True, default=None)
+    breakers = JSONB(null=False, default="{}")
     versions = JSONB(null=False, default="{}")
     heartbeat_at = Timestamptz(null=False, default=TimestamptzNow())
     created_at = Timestamptz(null=False, default=TimestamptzNow())

@@ -25,6 +25,7 @@ from pegboard.config.errors import ConfigError
 from pegboard.config.load import load_config
 from pegboard.config.model import Config
 from pegboard.database.pool import TRANSACTION_ERRORS
+from pegboard.isolation.memory_looks import MemoryReporter
 from pegboard.plugins import preparation, processes, revisions
 from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.generation import BuildError, Generation, GenerationHolder, StartupError
@@ -89,6 +90,7 @@ class RegistryWatcher:
         self._error: str | None = None
         self._conflict: str | None = None
         self._late_at = 0.0
+        self._memory = MemoryReporter(runtime, self.process, kind, os.getpid())
 
     @property
     def error(self) -> str | None:
@@ -121,6 +123,7 @@ class RegistryWatcher:
         if self._tasks:
             await asyncio.wait(self._tasks)
             self._tasks.clear()
+        await self._memory.stop()
         await self._listener.close()
         await self._drop_prepared()
         try:
@@ -175,11 +178,16 @@ class RegistryWatcher:
             try:
                 async with self._database.system_transaction() as connection:
                     if not await processes.heartbeat(
-                        connection, self.process, error=self.error, conflict=self._conflict
+                        connection,
+                        self.process,
+                        error=self.error,
+                        conflict=self._conflict,
+                        breakers=self._runtime.breakers.states(),
                     ):
                         await processes.register(connection, self.process, self._kind, node_name(), os.getpid())
                         if self._active is not None:
                             await processes.report_active(connection, self.process, self._active, self._versions())
+                    await self._memory.notice(connection)
             except TRANSACTION_ERRORS as error:
                 log.warning("plugins.heartbeat_failed", error=repr(error))
             await asyncio.sleep(HEARTBEAT_INTERVAL)

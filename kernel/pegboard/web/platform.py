@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Litestar
 
 from pegboard.config.model import Config
+from pegboard.isolation.watchdog import Watchdog
 from pegboard.plugins.generation import Generation, GenerationHolder
 from pegboard.plugins.registry import Registry
 from pegboard.plugins.watcher import RegistryWatcher
@@ -27,6 +28,7 @@ class Platform:
         self.addresses = Addresses(config.http.trusted_proxies)
         self._runtime: Runtime | None = None
         self._watcher: RegistryWatcher | None = None
+        self._watchdog: Watchdog | None = None
         self.holder: GenerationHolder[Litestar] = GenerationHolder(
             self._build,
             on_swap=self._swapped,
@@ -53,6 +55,8 @@ class Platform:
             self._runtime.limiter.start()
             self._watcher = RegistryWatcher(self._runtime, "api", holder=self.holder)
             await self._watcher.start()
+            self._watchdog = Watchdog.of(self._runtime)
+            self._watchdog.start()
         except BaseException:
             await self.stop()
             raise
@@ -66,6 +70,8 @@ class Platform:
 
     async def stop(self) -> None:
         """Finish what runs, then close everything; a platform that stopped half-way through its start too."""
+        if self._watchdog is not None:
+            await self._watchdog.stop()
         if self._watcher is not None:
             await self._watcher.stop()
         await self.holder.close()

@@ -8,11 +8,14 @@ import msgspec
 import pytest
 from pegboard.config.model import Config, IsolationConfig
 from pegboard.isolation.breakers import Breakers
+from pegboard.plugins.compile import compile_registry
 
 from tests.kernel.isolation.plugins import Behaviour, Clock, bank, shop
+from tests.kernel.jobs.conftest import home, jobs_config, lab, session_lab
 from tests.support.platform import TestPlatform
 from tests.support.servers import make_config
 
+__all__ = ("home", "jobs_config", "lab", "session_lab")
 SETTINGS = IsolationConfig(window=30, minimum_calls=4, open_seconds=10, max_open_seconds=40, probes=2)
 
 
@@ -51,8 +54,6 @@ async def platform(running: TestPlatform, behaviour: Behaviour, clock: Clock, tm
 
 async def swap(platform: TestPlatform, *plugins: Any) -> None:
     """Have just these plugins on."""
-    from pegboard.plugins.compile import compile_registry
-
     holder = platform.app.platform.holder
     registry = compile_registry([platform.registry.plugins[0], *plugins], [])
     holder.activate(await holder.prepare(registry))

@@ -12,6 +12,7 @@ from pegboard_sdk.errors import Conflict, DomainError, Forbidden, ServiceMissing
 
 from tests.kernel.isolation.conftest import swap
 from tests.kernel.isolation.plugins import BANK, Behaviour, Clock, bank, shop
+from tests.kernel.jobs.waiting import until
 from tests.support.asgi import Receiver
 from tests.support.faults import BreakingPool
 from tests.support.platform import Account, TestPlatform
@@ -176,6 +177,18 @@ async def test_the_one_whose_code_fails_is_at_fault(breakers: Breakers, ada: Acc
     assert (await ada.client.post(THINGS)).status_code == 201
 
 
+async def test_calls_of_a_service_that_succeed_count_too(breakers: Breakers, ada: Account, behaviour: Behaviour):
+    for _ in range(6):
+        assert (await ada.client.post(THINGS)).status_code == 201
+    behaviour.bank_error = KeyError("no such account")
+    for _ in range(5):
+        assert (await ada.client.post(THINGS)).status_code == 500
+    breaker = breakers.get("bank")
+    assert breaker is not None
+    assert breaker.counts == (11, 5)
+    assert breakers.states() == {}
+
+
 async def test_a_time_out_counts_for_who_waited(breakers: Breakers, ada: Account, behaviour: Behaviour):
     async def wait(_: UnitOfWork) -> None:
         await asyncio.Event().wait()
@@ -290,3 +303,15 @@ async def test_the_state_is_shown(platform: TestPlatform, ada: Account, behaviou
     shown = {one["plugin"]: (one["ok"], one["breaker"]) for one in health.json()["items"]}
     assert shown["shop"] == (True, "open")
     assert shown["bank"] == (True, "closed")
+
+
+async def test_each_process_says_so_with_its_heartbeat(platform: TestPlatform, ada: Account, behaviour: Behaviour):
+    operator = await platform.account(ada.tenant_id, roles=("operator",))
+    behaviour.shop_error = KeyError("x")
+    await ask(ada, 4)
+
+    async def shown() -> bool:
+        overview = (await operator.client.get("/api/v1/admin/plugins")).json()
+        return {"shop": "open"} in [one["breakers"] for one in overview["processes"]]
+
+    await until(shown)
