@@ -12,8 +12,9 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 from pegboard.cli import main
-from pegboard.plugins import revisions
+from pegboard.plugins import quarantine, revisions
 from pegboard.plugins.errors import PluginsFileUnwritable
+from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.revisions import Revision
 from pegboard.plugins.toggle import Switches, toggle
 from pegboard_sdk.ids import new_id
@@ -412,6 +413,19 @@ async def test_a_plugin_that_cannot_be_on_has_a_plan_that_says_so(fleet: Fleet, 
     (problem,) = (await plan(account, enable=["hello"]))["content"]["problems"]
     assert "ZeroDivisionError" in problem
     assert (await plan(account, status=404, enable=["nobody"]))["code"] == "plugin_unknown"
+
+
+async def test_enabling_lets_out_of_quarantine_and_the_plan_says_so(fleet: Fleet, installed: Workshop) -> None:
+    platform = await fleet.api()
+    account = await operator(platform)
+    await turn_on(account, "hello")
+    async with platform.runtime.database.system_transaction() as connection:
+        await quarantine.put(connection, "hello", Failure("health", "unwell", "1.0.0"))
+
+    assert (await plan(account, disable=["hello"]))["content"]["operations"]["lost"] == []
+    content = (await plan(account, enable=["hello"]))["content"]
+    assert [(one["change"], one["plugin"]) for one in content["changes"]] == [("enable", "hello")]
+    assert [one["operation"] for one in content["operations"]["gained"]] == ["hello_list_greetings", "hello_read_first"]
 
 
 async def test_only_the_operator_plans(fleet: Fleet, installed: Workshop) -> None:

@@ -1,7 +1,7 @@
 """What a plan is judged on, and what has changed of it since."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ __all__ = ("changes_since", "fingerprint", "installed_hashes", "read_basis", "se
 
 def read_basis(
     config: Config, found: Discovery, wanted: Revision | None, active: frozenset[str], running: Mapping[str, str],
-    migrations: str,
+    quarantined: Collection[str], migrations: str,
 ) -> Basis:  # fmt: skip
     """The basis as everything is now. It reads all installed plugins' files: call it in a thread."""
     return Basis(
@@ -29,6 +29,7 @@ def read_basis(
         settings=settings_hash(config),
         distributions=installed_hashes(found),
         running=dict(sorted(running.items())),
+        quarantined=sorted(quarantined),
         migrations=migrations,
     )
 
@@ -83,6 +84,8 @@ def changes_since(then: Basis, now: Basis) -> list[str]:
             changed.append(f"the installed files of {name} {is_now} have changed")
     if then.running != now.running:
         changed.append("processes run other versions now")
+    if then.quarantined != now.quarantined:
+        changed.append("plugins were put into quarantine or let out")
     if then.migrations != now.migrations:
         changed.append("migrations were run")
     return changed

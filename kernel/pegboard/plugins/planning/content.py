@@ -19,21 +19,21 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     change: Literal["enable", "disable", "upgrade", "uninstall"]
     version_from: str | None
     version_to: str | None
-    because: str | None = None
+    because: str | None
 
 
-class Delta(msgspec.Struct, frozen=True):
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
     """What there will be and is not, and what there is and will not be; sorted."""
 
-    gained: list[str] = []
-    lost: list[str] = []
+    gained: list[str]
+    lost: list[str]
 
 
-class Operations(msgspec.Struct, frozen=True):
+class Operations(msgspec.Struct, frozen=True, kw_only=True):
     """Operations of the API that clients gain and lose."""
 
-    gained: list[Operation] = []
-    lost: list[Operation] = []
+    gained: list[Operation]
+    lost: list[Operation]
 
 
 class ParkedJobs(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,28 +76,28 @@ class PlanContent(msgspec.Struct, frozen=True, kw_only=True):
     `restart`: why and how the processes have to be restarted, None where they don't.
     """
 
-    changes: list[Change] = []
-    operations: Operations = Operations()
-    permissions: Delta = Delta()
-    grants: Delta = Delta()
-    events: Delta = Delta()
-    listeners: Delta = Delta()
-    unheard: list[str] = []
-    jobs: Delta = Delta()
-    schedules: Delta = Delta()
-    parked: list[ParkedJobs] = []
-    services: Delta = Delta()
-    extensions: Delta = Delta()
-    unserved: list[str] = []
-    capabilities: Delta = Delta()
-    migrations: list[str] = []
-    tables: list[str] = []
-    data: list[KeptTable] = []
-    references: list[References] = []
-    settings_missing: list[str] = []
-    breaking: list[str] = []
-    problems: list[str] = []
-    restart: str | None = None
+    changes: list[Change]
+    operations: Operations
+    permissions: Delta
+    grants: Delta
+    events: Delta
+    listeners: Delta
+    unheard: list[str]
+    jobs: Delta
+    schedules: Delta
+    parked: list[ParkedJobs]
+    services: Delta
+    extensions: Delta
+    unserved: list[str]
+    capabilities: Delta
+    migrations: list[str]
+    tables: list[str]
+    data: list[KeptTable]
+    references: list[References]
+    settings_missing: list[str]
+    breaking: list[str]
+    problems: list[str]
+    restart: str | None
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +112,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     settings: str
     distributions: dict[str, str]
     running: dict[str, str]
+    quarantined: list[str]
     migrations: str
 
 

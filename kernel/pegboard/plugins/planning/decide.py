@@ -42,9 +42,15 @@ def implied(config: Config, found: Discovery, active: Collection[str], running: 
 
 
 def decide(
-    action: Action, config: Config, found: Discovery, active: frozenset[str], running: Mapping[str, str]
+    action: Action,
+    config: Config,
+    found: Discovery,
+    active: frozenset[str],
+    running: Mapping[str, str],
+    quarantined: Collection[str],
 ) -> Decision:
-    """Judge an action by manifests alone. `active` are on; `running` are the versions that run.
+    """Judge an action by manifests alone. `active` are on, those that are `quarantined` in name only: enabling them
+    lets them out. `running` are the versions that run.
 
     Raises:
         PluginUnknown: nobody knows one of the plugins that it names.
@@ -78,10 +84,10 @@ def decide(
         f"{name} is not on: enabling it takes the installed version" for name in action.upgrade if name not in active
     ]
     return Decision(
-        switches=Switches(wanted.on - active, wanted.off & active),
+        switches=Switches(wanted.on - active | asked.on.intersection(quarantined), wanted.off & active),
         upgrades=upgrades,
         uninstalls=frozenset(action.uninstall),
-        changes=_changes(action, asked, wanted, upgrades, found, active, running),
+        changes=_changes(action, asked, upgrades, found, active, running, quarantined),
         problems=problems,
     )
 
@@ -89,11 +95,11 @@ def decide(
 def _changes(
     action: Action,
     asked: Switches,
-    wanted: Switches,
     upgrades: frozenset[str],
     found: Discovery,
     active: frozenset[str],
     running: Mapping[str, str],
+    quarantined: Collection[str],
 ) -> list[Change]:
     """In the order in which they take effect: off with the dependents first, on with what is needed first."""
     manifests = {name: candidate.manifest for name, candidate in found.candidates.items()}
@@ -121,11 +127,14 @@ def _changes(
             change="uninstall",
             version_from=running.get(name) or installed.get(name),
             version_to=None,
+            because=None,
         )
         for name in sorted(action.uninstall)
     ]
     changes += [
-        Change(plugin=name, change="upgrade", version_from=running.get(name), version_to=installed.get(name))
+        Change(
+            plugin=name, change="upgrade", version_from=running.get(name), version_to=installed.get(name), because=None
+        )
         for name in sorted(upgrades)
     ]
     changes += [
@@ -137,7 +146,7 @@ def _changes(
             because=on_account_of(name, asked.on, lambda root: needed_by(root, active, manifests)),
         )
         for name in loading_order({*on, *asked.on}, manifests)
-        if name not in active
+        if name not in active or (name in asked.on and name in quarantined)
     ]
     return changes
 

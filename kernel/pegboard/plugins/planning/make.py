@@ -12,7 +12,7 @@ from pegboard.config.errors import ConfigError
 from pegboard.config.load import load_config
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
-from pegboard.plugins import revisions
+from pegboard.plugins import quarantine, revisions
 from pegboard.plugins.discovery import Discovery, discover
 from pegboard.plugins.errors import PluginsFileUnwritable
 from pegboard.plugins.planning.action import Action, DataFate
@@ -68,7 +68,7 @@ async def make_plan(
     active = frozenset(basis.active)
     if not action.names:
         action = msgspec.structs.replace(implied(config, found, active, basis.running), cascade=action.cascade)
-    decision = decide(action, config, found, active, basis.running)
+    decision = decide(action, config, found, active, basis.running, basis.quarantined)
     async with database.system_transaction() as connection:
         recorded = await recorded_contracts(connection, basis.running)
     content = await _content(config, found, decision, basis, recorded, ran, probe)
@@ -85,9 +85,16 @@ async def preview(config: Config, action: Action, *, probe: Probe) -> PlanConten
     """
     found = await asyncio.to_thread(discover)
     active = enabled_plugins(config)
-    decision = decide(action, config, found, active, {})
+    decision = decide(action, config, found, active, {}, ())
     basis = Basis(
-        revision=None, active=sorted(active), file="", settings="", distributions={}, running={}, migrations=""
+        revision=None,
+        active=sorted(active),
+        file="",
+        settings="",
+        distributions={},
+        running={},
+        quarantined=[],
+        migrations="",
     )
     return await _content(config, found, decision, basis, {}, {}, probe)
 
@@ -103,10 +110,11 @@ async def current_basis(
     async with database.system_transaction() as connection:
         wanted = await revisions.wanted_revision(connection)
         running = await running_versions(connection)
+        quarantined = await quarantine.standing(connection)
         ran, migrations = await migrations_on_record(connection)
     active = enabled_plugins(config) if wanted is None else frozenset(wanted.plugins)
     try:
-        basis = await asyncio.to_thread(read_basis, config, found, wanted, active, running, migrations)
+        basis = await asyncio.to_thread(read_basis, config, found, wanted, active, running, quarantined, migrations)
     except OSError as error:
         raise PluginsFileUnwritable(f"{config.path} can't be read: {error.strerror}.") from error
     return basis, ran
@@ -133,7 +141,8 @@ async def _content(
     ran: Mapping[str, Collection[str]],
     probe: Probe,
 ) -> PlanContent:
-    active = frozenset(basis.active)
+    # What is in quarantine brings nothing, and is not touched unless it is let out.
+    active = frozenset(basis.active).difference(basis.quarantined)
     after_names = decision.switches.applied_to(active)
     new_code = decision.switches.on | decision.upgrades
     unknown = active - recorded.keys()
@@ -158,6 +167,7 @@ async def _content(
         unheard=unheard(before, after),
         jobs=compare(before, after, lambda one: one.jobs),
         schedules=compare(before, after, lambda one: (f"{name} ({when})" for name, when in one.schedules.items())),
+        parked=[],
         services=compare(before, after, lambda one: (f"{service} by {one.name}" for service in one.services)),
         extensions=compare(before, after, lambda one: (f"{hook} by {one.name}" for hook in one.extends)),
         unserved=unserved(before, after),
@@ -169,6 +179,8 @@ async def _content(
             if one.id not in ran.get(name, ())
         ],
         tables=sorted(table for name in new_code if name in after for table in after[name].capabilities.tables),
+        data=[],
+        references=[],
         settings_missing=[one for one in failed if "settings" in one],
         breaking=[
             sentence
