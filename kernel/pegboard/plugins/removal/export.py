@@ -29,6 +29,8 @@ __all__ = ("MANIFEST", "Manifest", "TableFile", "data_tables", "export_plugin", 
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+TOLD_EVERY = 256 * 2**20
+"""Bytes of a table's rows after which somebody who waits is told."""
 _PRIVATE = 0o700
 
 # Whoever reads with row-level security in force sees what a policy shows: it must be everything.
@@ -213,7 +215,10 @@ class _Export:
         self.progress(f"exporting {name}")
 
         async def take(piece: bytes) -> None:
+            told = file.size // TOLD_EVERY
             await asyncio.to_thread(file.write, piece)
+            if file.size // TOLD_EVERY > told:
+                self.progress(f"exporting {name}: {file.size // 2**20} MiB")
 
         # CSV puts quotes around what holds the separator, the quote or a line's end. In JSON no character below the
         # space is left as it is, so that with these the lines come as they are.
