@@ -1,6 +1,7 @@
 """A job's effect and its completion are one transaction; a failure leaves no effect and is tried again."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -172,11 +173,11 @@ async def test_a_time_out_of_the_jobs_own_is_told_as_such(lab: Lab, home: UUID):
 async def test_transactions_in_conflict_are_run_again_at_once(lab: Lab, home: UUID):
     runs: list[int] = []
 
-    async def run(uow: UnitOfWork, ping: Ping) -> None:
+    async def run(uow: Any, ping: Ping) -> None:
         runs.append(ping.n)
         await leave_effect(uow, "ping", ping.n)
         if len(runs) < 3:
-            await uow.execute("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+            await uow.connection.execute("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
 
     job = Job(name="probe.ping", payload=Ping, run=run)
     lab.install(job)

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from litestar import Controller
 from pegboard.config.model import Config, LogConfig
+from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.registry import LoadedPlugin, Registry
 from pegboard.telemetry.lines import LineBuffer
 from pegboard.telemetry.logging import configure_logging
@@ -108,7 +109,7 @@ def with_streams(registry: Registry, sources: Sources) -> Registry:
 
     manifest = msgspec.structs.replace(registry.plugins[-1].manifest, name="streams")
     plugin = LoadedPlugin(name="streams", manifest=manifest, distribution="tests", controllers=(Streams,))
-    return msgspec.structs.replace(registry, plugins=(*registry.plugins, plugin))
+    return compile_registry([*registry.plugins, plugin], registry.skipped)
 
 
 async def swap(platform: TestPlatform, registry: Registry) -> None:
