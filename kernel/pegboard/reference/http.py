@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 from pegboard_sdk import errors as sdk_errors
+from pegboard_sdk import outbound
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import Route
 
 from pegboard.identity.tokens import TokenInvalid
+from pegboard.isolation.errors import PluginUnavailable
 from pegboard.reference.markdown import cell, code, page, summary, table
 from pegboard.reference.subject import Subject
 from pegboard.taxonomies.service import TermUnknown
@@ -40,11 +42,17 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         IdempotencyKeyReused,
         Misdirected,
         OutcomeUnknown,
+        PluginUnavailable,
         TargetTooLong,
         TermUnknown,
         TokenInvalid,
         TooDeep,
-        *(error for name in sdk_errors.__all__ if issubclass(error := getattr(sdk_errors, name), DomainError)),
+        *(
+            error
+            for module in (sdk_errors, outbound)
+            for name in module.__all__
+            if isinstance(error := getattr(module, name), type) and issubclass(error, DomainError)
+        ),
     )
 ) - {DomainError}
 _NAMELESS = (
