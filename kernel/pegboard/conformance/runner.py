@@ -26,7 +26,9 @@ from pegboard.conformance.rule import NEEDS, Finding, Needs, Rule
 __all__ = ("check",)
 
 START_SECONDS = 180.0
-"""How long the first rule of a process may take besides its own time: the platform starts meanwhile."""
+"""How long a process may take until its first rule is judged: it imports the plugin, or starts a platform, first."""
+GRACE_SECONDS = 10.0
+"""How long a rule may overrun its own time-out, which a plugin that holds up the event loop does."""
 MOST_PROCESSES = 6
 """How often a stage is begun anew after a plugin took its process down."""
 LINE_BYTES = 1 << 24
@@ -34,16 +36,19 @@ SERVERS = ("PEGBOARD_TEST_POSTGRES", "PEGBOARD_TEST_REDIS", "PEGBOARD_TEST_MASTE
 """Where the servers of a run of tests are, if this is one: they are used."""
 
 
-async def check(target: str, *, only: Collection[str] = (), platform: bool = True) -> Report:
+async def check(
+    target: str, *, only: Collection[str] = (), platform: bool = True, patience: float = START_SECONDS
+) -> Report:
     """Judge the plugin that `target` names (see `locate`) by all rules, or by those whose ids are in `only`. Without
-    `platform` the rules that need one are not run.
+    `platform` the rules that need one are not run. `patience` is in seconds: how long importing the plugin, and
+    starting a platform with it, may take.
 
     Raises:
         NotAPluginError: `target` is no plugin.
     """
     with tempfile.TemporaryDirectory(prefix="pegboard-check-") as scratch:
         project = locate(target, Path(scratch))
-        lines = await _Judgement(project, only, platform).lines()
+        lines = await _Judgement(project, only, platform, patience).lines()
     results = [_result(rule, lines[rule.id]) for rule in all_rules() if not only or rule.id in only]
     manifest = project.read[0]
     return Report(
@@ -63,10 +68,11 @@ def _result(rule: Rule, line: Line) -> Result:
 class _Judgement:
     """One run: gates are always judged, others as far as they are wanted."""
 
-    def __init__(self, project: Project, only: Collection[str], platform: bool) -> None:
+    def __init__(self, project: Project, only: Collection[str], platform: bool, patience: float) -> None:
         self._project = project
         self._rules = [rule for rule in all_rules() if rule.gate or not only or rule.id in only]
         self._platform = platform
+        self._patience = patience
         self._lines: dict[str, Line] = {}
 
     async def lines(self) -> dict[str, Line]:
@@ -140,21 +146,21 @@ class _Judgement:
     async def _listen(self, process: asyncio.subprocess.Process, rules: Mapping[str, Rule], said: Any) -> None:
         assert process.stdout is not None
         current = next(iter(rules.values()))
-        patience = START_SECONDS
+        allowed = self._patience
         while True:
             try:
-                text = await asyncio.wait_for(process.stdout.readline(), patience + current.timeout)
+                text = await asyncio.wait_for(process.stdout.readline(), allowed)
             except TimeoutError:
-                self._fail(current, f"the process hung: it was ended after {patience + current.timeout:g} s")
+                self._fail(current, f"the process hung: it was ended after {allowed:g} s")
                 return
             if not text:
                 break
             line = msgspec.json.decode(text, type=Line)
             if line.state:
                 self._lines[line.rule] = line
-                patience = START_SECONDS if current.gate else 10.0
-            else:
+            elif line.rule != current.id:
                 current = rules[line.rule]
+                allowed = current.timeout + GRACE_SECONDS
         status = await process.wait()
         if status or current.id not in self._lines:
             self._fail(current, f"it ended the process that it ran in, with status {status}{_last(said)}")

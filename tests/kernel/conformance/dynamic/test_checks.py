@@ -27,12 +27,14 @@ from pegboard.conformance.subject import Subject
 
 Check = Callable[[Subject], Awaitable[list[str]]]
 NOTES = "/api/v1/careless/notes"
-LEANER = "leaner is taken along: it implements the hook careless_things"
+LEANER = "leaner is taken along: "
 
 BROKEN: dict[Check, list[str]] = {
     check_migrations: [
         "backwards leaves + function careless_one()",
-        'forwards fails after backwards: careless_2026_11_24_0001.py: function "careless_one" already exists',
+        "backwards leaves + grant careless_one() EXECUTE to pegboard_app",
+        "backwards leaves + grant careless_one() EXECUTE to pegboard_system",
+        "forwards fails after backwards: careless_2026_11_24_0001.py: ",
     ],
     check_drift: ["careless_notes.text: declared integer NOT NULL, in the database text NOT NULL"],
     check_tenancy_rules: [
@@ -45,7 +47,7 @@ BROKEN: dict[Check, list[str]] = {
         "careless_notes: one tenant changes another's rows",
     ],
     check_tenants_meet_nowhere: [
-        f"POST {NOTES}/wipe of another tenant's administrator changes careless_notes (1 changed)",
+        f"POST {NOTES}/wipe of another tenant's administrator changes careless_notes (",
         f"GET {NOTES} shows another tenant's administrator the row ",
     ],
     check_permissions_enforced: [
@@ -54,8 +56,8 @@ BROKEN: dict[Check, list[str]] = {
     ],
     check_permissions_used: ["nothing uses the permission careless:note.forget"],
     check_event_loop: [
+        "plugin.py opens a file (open) on the event loop",
         "plugin.py holds up the event loop for more than 150 ms",
-        "plugin.py sleeps (time.sleep) on the event loop",
     ],
     check_routes_answer: [f"GET {NOTES}/fall answers 500 to a body that fits its schema"],
     check_delivered_twice: [
@@ -64,13 +66,12 @@ BROKEN: dict[Check, list[str]] = {
         "the handler trip of careless.note_written raised KeyError: ",
     ],
     check_fault_in_import: [LEANER],
-    check_fault_in_hooks: [LEANER] * 17,
     check_fault_in_startup: [LEANER],
     check_fault_slow_startup: [LEANER],
     check_fault_in_migration: [LEANER],
     check_fault_in_settings: [LEANER],
 }
-EVERY: list[Check] = [*BROKEN, check_fault_in_request, check_fault_in_job]
+EVERY: list[Check] = [*BROKEN, check_fault_in_hooks, check_fault_in_request, check_fault_in_job]
 
 
 @pytest.mark.parametrize("check", EVERY, ids=lambda check: check.__name__)
