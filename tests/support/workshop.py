@@ -56,7 +56,6 @@ class Workshop:
         (folder / "plugin.py").write_text(code.replace("PACKAGE", package))
         for file, text in (files or {}).items():
             (folder / file).parent.mkdir(exist_ok=True)
-            (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(text.replace("PACKAGE", package))
         if manifest is None:
             keys = {"name": name, "summary": f"The plugin {name}.", "version": version, "sdk": sdk}

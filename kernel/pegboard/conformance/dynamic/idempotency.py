@@ -24,7 +24,7 @@ async def check_delivered_twice(subject: Subject) -> list[str]:
         error = await deliver(subject, done.tenant, name, payload)
         first = await snapshot(subject, done.tenant)
         if error is not None and not _is_refusal(error):
-            found.append(f"{told} raised {error} for {payload.decode()}: rows may be gone by then; or {offer}")
+            found.append(f"{told} {error} for {payload.decode()}: rows may be gone by then; or {offer}")
             continue
         await deliver(subject, done.tenant, name, payload)
         twice = changes(first, await snapshot(subject, done.tenant))
@@ -35,7 +35,7 @@ async def check_delivered_twice(subject: Subject) -> list[str]:
 
 def _is_refusal(error: str) -> bool:
     """Whether it was refused by a rule, which a made-up payload may well be."""
-    return error.partition(":")[0] in _names(DomainError)
+    return error.removeprefix("raised ").partition(":")[0] in _names(DomainError)
 
 
 def _names(error: type[DomainError]) -> set[str]:
