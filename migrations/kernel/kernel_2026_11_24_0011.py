@@ -162,7 +162,8 @@ CREATE TABLE kernel_tombstones (
 
 # One round trip for any number of references to any number of plugins' records. It runs as who calls it, so row-level
 # security shows it no other tenant's. Names and expressions are those that enabled plugins declared. Inside of the
-# lateral query nothing but the record's own columns can be meant; keys are compared as UUIDs, which an index serves.
+# lateral query nothing but the record's own columns can be meant; keys are compared as UUIDs, which an index serves. A
+# declaration that doesn't work is its plugin's failure, not that of whoever refers to its records.
 DESCRIBE = """
 CREATE FUNCTION kernel_describe_records(wanted text[])
 RETURNS TABLE (reference text, plugin text, label text, found text) LANGUAGE plpgsql STABLE AS $$
@@ -175,6 +176,7 @@ BEGIN
         SELECT * FROM kernel_record_types r
         WHERE r.name IN (SELECT split_part(w, ':', 1) FROM unnest(wanted) w) AND to_regclass(r.relation) IS NOT NULL
     LOOP
+      BEGIN
         RETURN QUERY EXECUTE format(
             'SELECT w.reference, $2, record.label,'
             ' CASE WHEN record.deleted IS NULL THEN ''missing'' WHEN record.deleted THEN ''deleted'' ELSE ''row'' END'
@@ -184,6 +186,9 @@ BEGIN
             '                    WHERE %4$I = w.referenced_id) record ON true',
             type.label, type.deleted, type.relation, type.key)
         USING wanted, type.plugin, type.name;
+      EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR raise_exception THEN
+        RAISE WARNING 'records of the type % can''t be named: %', type.name, SQLERRM;
+      END;
     END LOOP;
 END
 $$

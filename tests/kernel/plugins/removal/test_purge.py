@@ -271,3 +271,44 @@ async def test_a_database_from_before_knows_what_plugins_made_by_their_names(sit
     assert sorted(map(tuple, again)) == sorted(map(tuple, made))
     await site.uninstaller().purge()
     assert await site.tables() == set()
+
+
+async def test_a_broken_declaration_hurts_nobody_else(site: Site) -> None:
+    book = f"shelves.book:{await site.add_book()}"
+    await site.owner.execute(
+        "INSERT INTO finance_escrows (id, tenant_id, reference, payer_id, payee_id, amount, fee, currency)"
+        " VALUES (gen_random_uuid(), $1, $2, gen_random_uuid(), gen_random_uuid(), 1, 0, 'EUR')",
+        DEFAULT_TENANT,
+        book,
+    )
+    described = "SELECT label, found FROM kernel_describe_records(ARRAY[$1])"
+    async with site.runtime.database.reader(DEFAULT_TENANT) as connection:
+        assert tuple(await connection.fetchrow(described, book)) == ("EMMA", "row")
+        await site.owner.execute("UPDATE kernel_record_types SET label = 'no_such_column' WHERE plugin = 'shelves'")
+        assert await connection.fetch(described, book) == []
+
+        assert (await site.uninstaller().purge()).receipt.tombstones == 1
+
+        assert tuple(await connection.fetchrow(described, book)) == (None, "tombstone")
+
+
+async def test_a_second_purge_renews_a_tombstone(site: Site) -> None:
+    book_id = await site.add_book()
+    await site.owner.execute(
+        "INSERT INTO finance_escrows (id, tenant_id, reference, payer_id, payee_id, amount, fee, currency)"
+        " VALUES (gen_random_uuid(), $1, $2, gen_random_uuid(), gen_random_uuid(), 1, 0, 'EUR')",
+        DEFAULT_TENANT,
+        f"shelves.book:{book_id}",
+    )
+    label = "SELECT label FROM kernel_tombstones"
+    await site.uninstaller().purge()
+    assert await site.owner.fetchval(label) == "EMMA"
+
+    await site.enable("shelves")
+    await site.uninstaller().purge()
+    assert await site.owner.fetchval(label) == "EMMA"
+
+    await site.enable("shelves")
+    await site.add_book(id=str(book_id), title="Persuasion")
+    await site.uninstaller().purge()
+    assert await site.owner.fetchval(label) == "PERSUASION"
