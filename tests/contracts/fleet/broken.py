@@ -49,6 +49,21 @@ def controllers():
 """
 
 
+HANGS = (
+    HOOK
+    + """
+import asyncio
+
+async def up():
+    await asyncio.Event().wait()
+
+@hookimpl
+def on_startup():
+    return up
+"""
+)
+
+
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin, and how `pegboard plugins list` tells what is wrong. `state` is enabled where its fault shows later."""
 
@@ -71,6 +86,18 @@ FLEET = (
     Broken(name="exits_on_import", state="quarantined", told="raised SystemExit", code="import sys\nsys.exit(3)"),
     Broken(
         name="dies_on_import", state="quarantined", told="ended while they imported it", code="import os\nos._exit(7)"
+    ),
+    Broken(
+        name="interrupts_on_import",
+        state="quarantined",
+        told="raised KeyboardInterrupt",
+        code="raise KeyboardInterrupt",
+    ),
+    Broken(
+        name="hangs_on_import",
+        state="quarantined",
+        told="its import and hooks took longer than 5 s",
+        code="import threading\nthreading.Event().wait()",
     ),
     Broken(name="lacks_a_library", state="quarantined", told="No module named 'nowhere'", code="import nowhere"),
     Broken(
@@ -96,17 +123,13 @@ FLEET = (
         name="hangs_at_startup",
         state="quarantined",
         told="its on_startup failed: it took longer than 1 s",
-        code=HOOK
-        + """
-import asyncio
-
-async def up():
-    await asyncio.Event().wait()
-
-@hookimpl
-def on_startup():
-    return up
-""",
+        code=HANGS,
+    ),
+    Broken(
+        name="hangs_at_startup_too",
+        state="quarantined",
+        told="its on_startup failed: it took longer than 1 s",
+        code=HANGS,
     ),
     Broken(
         name="fails_to_migrate",
@@ -284,6 +307,28 @@ async def check():
 def health_checks():
     return [HealthCheck(name="head", check=check)]
 """,
+    ),
+    Broken(
+        name="misses_a_provider",
+        state="enabled",
+        told="The plugin misses_a_provider.",
+        code=HOOK
+        + """
+from pegboard_sdk.health import HealthCheck
+
+async def check():
+    return "the provider does not answer"
+
+@hookimpl
+def health_checks():
+    return [HealthCheck(name="provider", check=check, upstream=True)]
+""",
+    ),
+    Broken(
+        name="exits_in_requests",
+        state="enabled",
+        told="The plugin exits_in_requests.",
+        code=HOOK + ROUTE.replace("BODY", "raise SystemExit(3)"),
     ),
     Broken(
         name="blocks_the_loop",

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contracts.fleet.broken import FLEET, Broken, install
 from tests.e2e.conftest import open_folder
 from tests.e2e.demo.api import Transcript
 from tests.e2e.demo.processes import Platform
 from tests.e2e.demo.story import Story
-from tests.support.broken import FLEET, Broken, install
 from tests.support.processes import until
 from tests.support.up import Up, environment, write_config
 from tests.support.workshop import Workshop
@@ -25,6 +25,7 @@ ENV = {
     "PEGBOARD_ADMINISTRATOR__EMAIL": EMAIL,
     "PEGBOARD_ADMINISTRATOR__PASSWORD": PASSWORD,
     "PEGBOARD_FINANCE__SANDBOX": "true",
+    "PEGBOARD_ISOLATION__IMPORT_TIMEOUT": "5",
     "PEGBOARD_ISOLATION__STARTUP_TIMEOUT": "1",
     "PEGBOARD_ISOLATION__HEALTH_INTERVAL": "0.2",
     "PEGBOARD_ISOLATION__HEALTH_FAILURES": "3",
@@ -98,8 +99,9 @@ def test_the_main_job_is_done(up: Up) -> None:
 
 def test_a_plugin_that_stays_unwell_is_taken_out_while_the_platform_runs(up: Up, env: dict[str, str]) -> None:
     until(lambda: listed(up, env)["feels_unwell"]["state"] == "quarantined")
-    assert "its health check head failed 3 times in a row" in listed(up, env)["feels_unwell"]["reason"]
-    assert listed(up, env)["raises_in_requests"]["state"] == "enabled"
+    now = listed(up, env)
+    assert "its health check head failed 3 times in a row" in now["feels_unwell"]["reason"]
+    assert {now[name]["state"] for name in ("raises_in_requests", "misses_a_provider")} == {"enabled"}
 
 
 def test_failing_requests_open_the_breaker_and_nothing_else(up: Up, env: dict[str, str]) -> None:
@@ -109,7 +111,10 @@ def test_failing_requests_open_the_breaker_and_nothing_else(up: Up, env: dict[st
         return answer.json()["code"] == "plugin_unavailable"
 
     until(opened)
+    processes = up.run
     assert httpx.get(f"{up.url}/api/v1/blocks_the_loop/things").status_code == 200
+    assert httpx.get(f"{up.url}/api/v1/exits_in_requests/things").status_code == 500
+    assert up.run == processes
     assert httpx.get(f"{up.url}/api/v1/creation_studio/gigs").status_code == 200
     assert listed(up, env)["raises_in_requests"]["state"] == "enabled"
 
