@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from pegboard.config.model import Config, IsolationConfig
+from pegboard.config.model import IsolationConfig
 from pegboard.isolation.breakers import Breakers
 from pegboard.plugins.compile import compile_registry
+from pegboard_sdk.ids import new_id
 
 from tests.kernel.isolation.plugins import Behaviour, Clock, bank, shop
 from tests.kernel.jobs.conftest import home, jobs_config, lab, session_lab
 from tests.support.platform import TestPlatform
-from tests.support.servers import make_config
+from tests.support.servers import TEMPLATE, create_database, make_config
 
 __all__ = ("home", "jobs_config", "lab", "session_lab")
 SETTINGS = IsolationConfig(window=30, minimum_calls=4, open_seconds=10, max_open_seconds=40, probes=2)
@@ -26,10 +27,12 @@ def behaviour() -> Behaviour:
 
 
 @pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory, config: Config) -> AsyncIterator[TestPlatform]:
-    """A platform of this module's own."""
-    folder = tmp_path_factory.mktemp("isolation")
-    made = make_config(folder, config.database.url.reveal(), config.redis.url.reveal(), plugins=())
+async def running(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str
+) -> AsyncIterator[TestPlatform]:
+    """A platform of this module's own, on a database where no other process is."""
+    url = await create_database(postgres_url, f"isolation_{new_id().hex}", template=TEMPLATE)
+    made = make_config(tmp_path_factory.mktemp("isolation"), url, redis_url, plugins=())
     platform = TestPlatform(msgspec.structs.replace(made, isolation=SETTINGS))
     await platform.start()
     yield platform

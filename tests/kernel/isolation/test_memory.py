@@ -4,11 +4,13 @@ import asyncio
 import tracemalloc
 from uuid import UUID
 
+import msgspec
 import pytest
 from pegboard.isolation.memory import Busy, measure
 from pegboard_sdk import UnitOfWork
 
 from tests.kernel.isolation.plugins import Behaviour
+from tests.kernel.jobs.test_cli import pegboard
 from tests.kernel.jobs.waiting import until
 from tests.support.platform import Account, TestPlatform
 
@@ -55,6 +57,18 @@ async def test_the_plugin_that_holds_memory_is_named(platform: TestPlatform, ope
     assert shop["bytes"] >= 1_500_000
     assert shop["lines"][0]["where"].startswith(f"{__file__}:")
     assert {one["owner"] for one in report["owners"]} <= {"shop", "bank", "kernel", "libraries"}
+
+
+async def test_the_command_shows_it_for_people_and_for_programs(platform: TestPlatform, behaviour: Behaviour):
+    shown = await pegboard(platform.config, "doctor", "memory", "--seconds", "1")
+    assert shown.exit_code == 0, shown.output
+    assert "\napi " in f"\n{shown.stdout}"
+    assert "\n  kernel " in shown.stdout
+    as_json = await pegboard(platform.config, "doctor", "memory", "--seconds", "1", "--json")
+    look = msgspec.json.decode(as_json.stdout.splitlines()[-1])
+    assert (look["done"], look["missing"], len(look["reports"])) == (True, 0, 1)
+    too_long = await pegboard(platform.config, "doctor", "memory", "--seconds", "61")
+    assert too_long.exit_code == 2
 
 
 async def test_tracing_always_ends(platform: TestPlatform):
