@@ -4,7 +4,6 @@ import asyncio
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +43,7 @@ class BlockingDetector:
         )
         self._library = f"{sysconfig.get_path('stdlib')}/"
         self._thread: int | None = None
-        self._beat = time.monotonic()
+        self._beats = 0
         self._found: dict[str, str] = {}
         self._hooked = False
 
@@ -62,7 +61,6 @@ class BlockingDetector:
         loop = asyncio.get_running_loop()
         ended = threading.Event()
         self._thread = threading.get_ident()
-        self._beat = time.monotonic()
         pulse = loop.create_task(self._pulse())
         sampler = threading.Thread(target=self._sample, args=(ended,), daemon=True)
         sampler.start()
@@ -76,14 +74,16 @@ class BlockingDetector:
 
     async def _pulse(self) -> None:
         while True:
-            self._beat = time.monotonic()
+            self._beats += 1
             await asyncio.sleep(BEAT)
 
     def _sample(self, ended: threading.Event) -> None:
+        # Looks are counted, not seconds: a machine that is busy with something else holds this thread up too.
+        looks, beats = 0, self._beats
         while not ended.wait(BEAT):
-            late = time.monotonic() - self._beat
+            looks, beats = (looks + 1 if self._beats == beats else 0), self._beats
             frame = sys._current_frames().get(self._thread or 0)
-            if late > LATE and frame is not None:
+            if looks * BEAT > LATE and frame is not None:
                 place = self._place(frame)
                 if place is not None:
                     self._found.setdefault(place, f"{place} holds up the event loop for more than {LATE * 1000:.0f} ms")

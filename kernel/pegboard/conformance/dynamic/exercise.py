@@ -158,12 +158,12 @@ def payload_for(type: Any, ids: KnownIds, offered: Sequence[msgspec.Struct]) -> 
     return msgspec.json.encode(example if example is not None else build(type, ids))
 
 
-async def settle(subject: Subject, tenant: UUID) -> bool:
-    """Run what waits. False: it never comes to an end, as when a handler emits the event that it handles; what is left
-    is thrown away.
+async def settle(subject: Subject, tenant: UUID, *, patience: float = PATIENCE) -> bool:
+    """Run what waits, for at most `patience` seconds. False: it never comes to an end, as when a handler emits the
+    event that it handles; what is left is thrown away.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             await subject.kernel.drain()
     except TimeoutError:
         async with connected(subject) as connection:
@@ -173,8 +173,10 @@ async def settle(subject: Subject, tenant: UUID) -> bool:
     return True
 
 
-async def deliver(subject: Subject, tenant: UUID, name: str, payload: bytes) -> str | None:
-    """Run a job, or an event handler as `<event>/<handler>`, and whatever it starts. Gives its error, if it failed."""
+async def deliver(
+    subject: Subject, tenant: UUID, name: str, payload: bytes, *, patience: float = PATIENCE
+) -> str | None:
+    """Run a job, or an event handler as `<event>/<handler>`, and whatever it starts. Gives what went wrong, if so."""
     job = new_id()
     async with subject.kernel.runtime.database.system_transaction() as connection:
         await connection.execute(
@@ -186,8 +188,8 @@ async def deliver(subject: Subject, tenant: UUID, name: str, payload: bytes) -> 
             name,
             payload.decode(),
         )
-    if not await settle(subject, tenant):
-        return f"does not end, or what it starts does not, within {PATIENCE:.0f} s"
+    if not await settle(subject, tenant, patience=patience):
+        return f"does not end, or what it starts does not, within {patience:.0f} s"
     async with subject.kernel.runtime.database.system_transaction() as connection:
         row = await connection.fetchrow("SELECT state, error FROM kernel_jobs WHERE id = $1", job)
     if row["state"] == "succeeded":

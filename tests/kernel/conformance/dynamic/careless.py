@@ -2,7 +2,7 @@
 
 from tests.support.workshop import Workshop
 
-__all__ = ("add_careless", "add_leaner")
+__all__ = ("add_careless", "add_endless", "add_leaner")
 
 PERMISSIONS = {
     "careless:note.read": "read notes",
@@ -76,7 +76,7 @@ async def note_again(uow: UnitOfWork, event: Noted) -> None:
 
 
 async def trip(uow: UnitOfWork, event: Noted) -> None:
-    raise KeyError(str(event.note_id)[:0])
+    raise KeyError(str(event.note_id))
 
 
 class NoteController(Controller):
@@ -176,6 +176,16 @@ async def forwards():
     )
 """
 
+EXAMPLES = """
+from uuid import UUID
+
+from PACKAGE.plugin import Noted
+
+
+async def examples(kernel, tenant):
+    return [Noted(UUID(int=7))]
+"""
+
 
 def add_careless(workshop: Workshop) -> None:
     """Install it."""
@@ -185,8 +195,43 @@ def add_careless(workshop: Workshop) -> None:
         permissions=PERMISSIONS,
         events={"careless.note_written": "A note was written.", "careless.note_counted": "One was counted."},
         tables=["careless_notes"],
-        files={"migrations/careless_2026_11_24_0001.py": MIGRATION},
+        files={"conformance.py": EXAMPLES, "migrations/careless_2026_11_24_0001.py": MIGRATION},
     )
+
+
+ENDLESS = """
+from typing import ClassVar
+
+import msgspec
+from pegboard_sdk import Event, EventHandler, hookimpl
+
+
+class Rung(Event, frozen=True):
+    name: ClassVar[str] = "endless.rung"
+
+
+class Heard(msgspec.Struct, frozen=True):
+    pass
+
+
+async def ring(uow, event):
+    await uow.emit(Rung())
+
+
+@hookimpl
+def events():
+    return (Rung,)
+
+
+@hookimpl
+def event_handlers():
+    return (EventHandler(event="endless.rung", name="ring", type=Heard, handle=ring),)
+"""
+
+
+def add_endless(workshop: Workshop) -> None:
+    """Install one whose handler emits the event that it handles."""
+    workshop.add("endless", ENDLESS, events={"endless.rung": "It rang."})
 
 
 def add_leaner(workshop: Workshop) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pegboard.conformance.subject import Subject, open_subject
 
-from tests.kernel.conformance.dynamic.careless import add_careless, add_leaner
+from tests.kernel.conformance.dynamic.careless import add_careless, add_endless, add_leaner
 from tests.support.workshop import Workshop
 
 THIRD_PARTY = Path(__file__).parents[3] / "contracts" / "thirdparty"
@@ -15,12 +15,13 @@ THIRD_PARTY = Path(__file__).parents[3] / "contracts" / "thirdparty"
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """Both installed."""
+    """They and some more, installed."""
     folder = tmp_path_factory.mktemp("installed")
     workshop = Workshop(folder)
     workshop.announce("hello", "pegboard_hello.plugin", distribution="pegboard_hello")
     add_careless(workshop)
     add_leaner(workshop)
+    add_endless(workshop)
     path = [str(folder), str(THIRD_PARTY)]
     sys.path[:0] = path
     yield workshop
