@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +28,9 @@ CONFIG = """\
 enabled = true
 
 [plugins.finance]
+enabled = true
+
+[plugins.ai_providers]
 enabled = true
 
 # Ours.
@@ -248,6 +252,47 @@ def test_its_routes_keep_its_rules(up: Up, provider: httpx.Client, operator: htt
     assert operator.post(GREETINGS, json={"account_id": me, "text": "Welcome!"}).status_code == 201
     until(lambda: any(item["text"] == "Welcome!" for item in provider.get(GREETINGS).json()["items"]))
     assert f"{GREETINGS}" in httpx.get(f"{up.url}/openapi.json").json()["paths"]
+
+
+def test_it_has_a_model_word_a_greeting_and_the_quota_of_who_asks_pays(
+    up: Up, python: Path, provider: httpx.Client
+) -> None:
+    draft = {"occasion": "the first gig"}
+    refused = provider.post(f"{GREETINGS}/drafts", json=draft)
+    assert (refused.status_code, refused.json()["code"]) == (503, "ai_providers.provider_not_set_up")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        set_up = subprocess.run(
+            [str(python), "-P", "-m", "pegboard", "secrets", "set", "ai_providers.openai_base_url"],
+            env=environment(up.config, {}),
+            cwd=up.config.parent,
+            input=address,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert set_up.returncode == 0, set_up.stderr
+        answer = provider.post(f"{GREETINGS}/drafts", json=draft)
+        server.shutdown()
+    assert (answer.status_code, answer.json()) == (200, {"text": "Congratulations!"}), answer.text
+    assert provider.get("/api/v1/ai_providers/quota").json()["used"] == 12
+
+
+class Model(BaseHTTPRequestHandler):
+    """A language model that knows one word."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        choice = {"message": {"content": "Congratulations!\n"}, "finish_reason": "stop"}
+        body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 2}}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing to say."""
 
 
 def test_turning_it_off_takes_its_routes_away_and_drops_no_request(

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-__all__ = ("Greeting", "GreetingCreate")
+__all__ = ("Draft", "DraftCreate", "Greeting", "GreetingCreate")
 
 Text = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 
@@ -17,6 +17,18 @@ class GreetingCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     account_id: UUID
     text: Text
+
+
+class DraftCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An occasion to greet somebody."""
+
+    occasion: Text
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """Words to begin with. Nothing is sent yet."""
+
+    text: str
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
