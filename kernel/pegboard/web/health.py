@@ -12,7 +12,10 @@ from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.isolation.breaker import State
 from pegboard.runtime import Runtime
 
-__all__ = ("Check", "Health", "PluginHealth", "check_plugins", "check_ready")
+__all__ = ("SAFE_MODE", "Check", "Health", "PluginHealth", "PluginHealthPage", "check_plugins", "check_ready")
+
+
+SAFE_MODE = "Safe mode is on: only the plugins that come with Pegboard run. Start without it to leave it."
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -41,6 +44,16 @@ class PluginHealth(msgspec.Struct, frozen=True):
     ok: bool
     checks: list[Check]
     breaker: State
+
+
+class PluginHealthPage(msgspec.Struct, frozen=True):
+    """The enabled plugins' health, all on one page. `notice` says when safe mode keeps plugins out, and how to leave
+    it.
+    """
+
+    items: list[PluginHealth]
+    next_cursor: None = None
+    notice: str | None = None
 
 
 async def check_ready(runtime: Runtime) -> Health:

@@ -12,13 +12,12 @@ from typing import Annotated, Any
 import msgspec
 from pegboard_sdk.errors import NotFound
 from pegboard_sdk.http import Controller, PathParameter, Request, Response, get
-from pegboard_sdk.pagination import Page
 
 from pegboard import __version__
 from pegboard.identity.controllers import JwksController
 from pegboard.plugins.registry import Registry
 from pegboard.telemetry.metrics import CONTENT_TYPE
-from pegboard.web.health import Health, PluginHealth, check_plugins, check_ready
+from pegboard.web.health import SAFE_MODE, Health, PluginHealthPage, check_plugins, check_ready
 from pegboard.web.openapi import complete_document
 from pegboard.work import Work
 
@@ -85,12 +84,7 @@ def _front_page(work: Work, health: Health) -> str:
         for plugin in work.registry.plugins
         if plugin.name != "kernel"
     )
-    safe = (
-        "<p class='bad'>Safe mode is on: only the plugins that come with Pegboard run."
-        " Start without it to leave it.</p>"
-        if work.runtime.config.safe_mode
-        else ""
-    )
+    safe = f"<p class='bad'>{SAFE_MODE}</p>" if work.runtime.config.safe_mode else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pegboard</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>
@@ -127,9 +121,10 @@ class HealthController(Controller):
         return Response(health, status_code=503 if health.status == "unready" else 200)
 
     @get("/plugins", permission="kernel:health.read")
-    async def list_plugin_health(self, uow: Work) -> Page[PluginHealth]:
+    async def list_plugin_health(self, uow: Work) -> PluginHealthPage:
         """The enabled plugins' own health checks, all on one page."""
-        return Page(await check_plugins(uow.runtime))
+        notice = SAFE_MODE if uow.runtime.config.safe_mode else None
+        return PluginHealthPage(await check_plugins(uow.runtime), notice=notice)
 
 
 class MetricsController(Controller):

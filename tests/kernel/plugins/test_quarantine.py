@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -304,6 +305,27 @@ async def test_many_processes_that_find_the_same_failure_make_one_quarantine(fle
     found = await asyncio.gather(*map(find, range(8)))
 
     assert len({one.id for one in found}) == len({one.reason for one in found}) == 1
+
+
+async def test_safe_mode_holds_other_peoples_plugins_back_and_writes_nothing(fleet: Fleet, workshop: Workshop) -> None:
+    workshop.add("theirs")
+    fleet.write("[plugins.theirs]\nenabled = true\n[plugins.governance]\nenabled = true\n")
+    before = told(fleet.file)
+    safe = TestPlatform(msgspec.structs.replace(fleet.config(), safe_mode=True))
+    await safe.start()
+    account = await operator(safe)
+    states = {one["name"]: one["state"] for one in (await overview(account))["plugins"] if one["state"] != "disabled"}
+    notice = (await account.client.get("/health/plugins")).json()["notice"]
+    page = (await safe.client().get("/")).text
+    await safe.stop()
+
+    assert states == {"theirs": "held_back", "governance": "enabled"}
+    assert notice.startswith("Safe mode is on")
+    assert notice in page
+    assert told(fleet.file) == before
+    account = await operator(await fleet.api())
+    assert await shown(account, "theirs") == ("enabled", "")
+    assert (await account.client.get("/health/plugins")).json()["notice"] is None
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(("put", "release")), st.sampled_from(("one", "two"))), max_size=12)

@@ -32,9 +32,11 @@ def command(cli: CommandLine, as_json: bool) -> None:
     width = max((len(plugin.name) for plugin in found.plugins), default=0)
     for plugin in found.plugins:
         told = plugin.reason if plugin.state != "enabled" else plugin.summary
-        click.echo(f"{plugin.name:<{width}}  {plugin.version:<8} {plugin.state:<9} {told}".rstrip())
+        click.echo(f"{plugin.name:<{width}}  {plugin.version:<8} {plugin.state:<11} {told}".rstrip())
     if not found.plugins:
         click.echo("no plugins are installed", err=True)
+    if any(plugin.state == "held_back" for plugin in found.plugins):
+        click.echo("safe mode is on: start without it to have the plugins that are held back", err=True)
     _show_revisions(found)
 
 
