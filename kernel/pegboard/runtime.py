@@ -1,5 +1,6 @@
 """What a process of the platform has: configuration, databases, Redis, vault and the enabled plugins."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from pegboard.audit.refusals import Refusals
@@ -32,16 +33,13 @@ class Runtime:
         *,
         config: Config,
         database: Database,
-        redis: "redis.asyncio.Redis",
         vault: Vault,
         authenticator: Authenticator,
         notifier: Notifier,
         metrics: Metrics,
-        limiter: "RateLimiter",
     ) -> None:
         self.config = config
         self.database = database
-        self.redis = redis
         self.vault = vault
         self.authenticator = authenticator
         self.notifier = notifier
@@ -49,10 +47,31 @@ class Runtime:
         self.refusals = Refusals(database)
         self.trail = Trail(database)
         self.http = HttpClient()
-        self.limiter = limiter
         self.tracing = Tracing()
         self.breakers = Breakers(config.isolation, metrics)
         self._registry = EMPTY
+
+    @cached_property
+    def redis(self) -> "redis.asyncio.Redis":
+        """Made when it is first asked for, connected later still: it may be down."""
+        # A third of a second of imports, which commands have no use for.
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import ExponentialBackoff
+
+        return redis.asyncio.from_url(
+            self.config.redis.url.reveal(),
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=2),
+        )
+
+    @cached_property
+    def limiter(self) -> "RateLimiter":
+        """Counts requests, together with the other processes."""
+        from pegboard.web.ratelimit import RateLimiter
+
+        return RateLimiter(self.redis)
 
     @property
     def registry(self) -> Registry:
@@ -66,20 +85,13 @@ class Runtime:
 
     @classmethod
     async def open(cls, config: Config, *, pool_size: int | None = None, metrics: Metrics | None = None) -> Self:
-        """Connect to what `config` names. Redis is connected lazily: it may be down.
+        """Connect to what `config` names.
 
         Raises:
             OSError, asyncpg.PostgresError: the database can't be reached.
             DatabaseSetupError: row-level security would not bind the application's role.
             ValueError: the master key is missing or malformed.
         """
-        # A third of a second of imports, which who only knows the type (commands, `pegboard up`) has no use for.
-        import redis.asyncio
-        from redis.asyncio.retry import Retry
-        from redis.backoff import ExponentialBackoff
-
-        from pegboard.web.ratelimit import RateLimiter
-
         vault = Vault.from_config(config)
         database = await Database.open(config, pool_size=pool_size)
         try:
@@ -87,34 +99,31 @@ class Runtime:
         except BaseException:
             await database.close()
             raise
-        client = redis.asyncio.from_url(
-            config.redis.url.reveal(),
-            socket_timeout=5,
-            socket_connect_timeout=2,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=2),
-        )
         return cls(
             config=config,
             database=database,
-            redis=client,
             vault=vault,
             authenticator=Authenticator(config, database, vault),
             notifier=Notifier(database),
             metrics=metrics or Metrics(),
-            limiter=RateLimiter(client),
         )
 
     async def start(self) -> None:
         """Begin the background work that every process does: the revocation feed."""
+        # Now rather than amid the first request.
+        _ = self.limiter
         await self.authenticator.start()
 
     async def close(self) -> None:
         """End the background work and close what is open."""
-        await self.limiter.stop()
+        made = vars(self)
+        if "limiter" in made:
+            await self.limiter.stop()
         await self.notifier.close()
         await self.authenticator.stop()
         self.refusals.close()
         await self.http.close()
         await self.trail.close()
-        await self.redis.aclose()
+        if "redis" in made:
+            await self.redis.aclose()
         await self.database.close()

@@ -1,6 +1,7 @@
 """Turning plugins on and off: `plugins.toml` and PostgreSQL are both written, or neither is."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -25,7 +26,17 @@ from pegboard.plugins.registry import Registry
 from pegboard.plugins.revisions import Origin, Revision
 from pegboard.plugins.wanted import enabled_plugins, source_hash, with_plugins
 
-__all__ = ("Audit", "Guard", "Switches", "check_switches", "refuse_environment", "toggle", "with_cascade", "write_file")
+__all__ = (
+    "Audit",
+    "Guard",
+    "Switches",
+    "check_switches",
+    "refuse_environment",
+    "take_back",
+    "toggle",
+    "with_cascade",
+    "write_file",
+)
 
 
 class Switches(msgspec.Struct, frozen=True):
@@ -131,6 +142,32 @@ async def toggle(
         if revision is not now:
             await revisions.notify(database)
         return revision
+
+
+class _OvertakenError(Exception):
+    """Somebody wants other plugins by now."""
+
+
+async def take_back(database: Database, config: Config, failed: Revision) -> None:
+    """Have the file say again what is on, after a revision failed that a toggle of ours had asked for.
+
+    Nothing happens where somebody has asked for something else since.
+
+    Raises:
+        PluginsFileUnwritable: it can't be written any more.
+    """
+    async with database.system_transaction() as connection:
+        active = await revisions.active_revision(connection)
+    if active is None:
+        return
+    on, wanted = frozenset(active.plugins), frozenset(failed.plugins)
+
+    async def guard(_connection: Any, now: Revision | None, _file: str) -> None:
+        if now is None or now.number != active.number:
+            raise _OvertakenError
+
+    with contextlib.suppress(_OvertakenError):
+        await toggle(database, config, Switches(on - wanted, wanted - on), cascade=True, origin="cli", guard=guard)
 
 
 def write_file(config: Config, switches: Switches, *, cascade: bool = False) -> Switches:

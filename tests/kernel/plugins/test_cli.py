@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from pegboard.cli import main
+from pegboard.plugins.plugins_file import with_enabled
 
 from tests.support.fleet import Fleet, overview
 from tests.support.fleet import operator as make_operator
@@ -159,5 +160,44 @@ async def test_on_a_running_platform_it_waits_until_all_processes_swapped(
         listed = json.loads((await plugins("list", "--json")).stdout)
         assert listed["active"]["number"] == active["number"]
         assert sorted(one["kind"] for one in listed["processes"]) == ["api", "worker"]
+    finally:
+        await fleet.close()
+
+
+UNWELL = """
+from pegboard_sdk import hookimpl
+from pegboard_sdk.health import HealthCheck
+
+async def check(): return "no paper"
+
+@hookimpl
+def health_checks(): return [HealthCheck(name="printer", check=check)]
+"""
+
+
+async def test_what_could_not_be_turned_on_is_taken_back_from_the_file(
+    postgres_url: str, tmp_path: Path, workshop: Workshop
+) -> None:
+    workshop.add("hello", UNWELL)
+    fleet = Fleet(postgres_url, os.environ[REDIS], tmp_path / "config")
+    await fleet.open()
+    try:
+        platform = await fleet.api()
+        before = fleet.file.read_text()
+        env = {
+            "PEGBOARD_DATABASE__URL": fleet.database_url,
+            "PEGBOARD_REDIS__URL": os.environ[REDIS],
+            "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
+        }
+        command = ["--config", str(fleet.file), "plugins", "enable", "hello"]
+        refused = await asyncio.to_thread(CliRunner().invoke, main, command, env=env)
+
+        assert refused.exit_code == 2
+        assert "could not be turned on, and nothing changed" in refused.stderr
+        assert "no paper" in refused.stderr
+        written = with_enabled(before, {"hello": False})
+        assert fleet.file.read_text() == written
+        found = await overview(await make_operator(platform))
+        assert [one["conflict"] for one in found["processes"]] == [None]
     finally:
         await fleet.close()

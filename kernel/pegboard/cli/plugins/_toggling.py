@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.revisions import Revision
     from pegboard.runtime import Runtime
 
-__all__ = ("cascade_option", "decided", "dry_run_option", "toggle")
+__all__ = ("cascade_option", "decided", "dry_run_option", "settled", "toggle")
 
 DECISION_SECONDS = 120.0
 
@@ -98,7 +98,17 @@ async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool, cas
         revision = await change_plugins(
             runtime, config, await operator_of(runtime, "default"), switches, cascade=cascade, origin="cli"
         )
-        return await decided(runtime, revision) if wait else revision
+        return await settled(runtime, config, revision) if wait else revision
+
+
+async def settled(runtime: "Runtime", config: "Config", revision: "Revision") -> "Revision":
+    """What became of a toggle's revision; where it failed, plugins.toml says again what runs."""
+    from pegboard.plugins.toggle import take_back
+
+    revision = await decided(runtime, revision)
+    if revision.state == "failed":
+        await take_back(runtime.database, config, revision)
+    return revision
 
 
 async def decided(runtime: "Runtime", revision: "Revision") -> "Revision":

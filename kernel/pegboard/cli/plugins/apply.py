@@ -8,7 +8,7 @@ import msgspec
 
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
-from pegboard.cli.plugins._toggling import decided
+from pegboard.cli.plugins._toggling import settled
 
 if TYPE_CHECKING:
     from pegboard.plugins.planning.apply import Applied
@@ -57,4 +57,4 @@ async def _apply(cli: CommandLine, plan: UUID, *, wait: bool) -> "Applied":
         applied = await apply_as(runtime, config, operator, plan, probe=probe, origin="cli")
         if applied.revision is None or not wait:
             return applied
-        return msgspec.structs.replace(applied, revision=await decided(runtime, applied.revision))
+        return msgspec.structs.replace(applied, revision=await settled(runtime, config, applied.revision))
