@@ -69,6 +69,10 @@ def rename_migration(plugin: PluginCopy) -> None:
     (plugin.package / MIGRATION).rename(plugin.package / "migrations" / "hello_first.py")
 
 
+def short_readme(plugin: PluginCopy) -> None:
+    (plugin.root / "README.md").write_text("# Hello\n")
+
+
 def without_license(plugin: PluginCopy) -> None:
     plugin.replace("/pyproject.toml", 'license = "Apache-2.0"\n', "")
 
@@ -115,7 +119,7 @@ FILES: Mapping[str, Break] = {
     "tables.foreign_keys": replacing(MIGRATION, " ON DELETE CASCADE", ""),
     "capabilities.declared": function("read", 'await uow.secret("hello.key")', arguments="uow: UnitOfWork"),
     "capabilities.least": replacing("plugin.toml", "[capabilities]", '[capabilities]\nsecrets = ["hello.unused"]'),
-    "documentation.readme": lambda plugin: (plugin.root / "README.md").write_text("# Hello\n") and None,
+    "documentation.readme": short_readme,
     "documentation.events": replacing("plugin.toml", '"A greeting reached whom it was for."', '"Delivered."'),
     "documentation.changelog": removing("CHANGELOG.md"),
     "documentation.docstrings": adding("service.py", "def unexplained() -> None:\n    print()"),

@@ -47,10 +47,11 @@ def _declared(project: Project) -> Iterator[Finding]:
                 f"reads the secret {name.value}, and capabilities.secrets does not have it", source.shown, call.lineno
             )
     for source, line, name in _services(project):
-        if name not in asked.services:
+        if name == _GATEWAY:
+            if not asked.ai_spend:
+                yield Finding(f"uses {_GATEWAY}, and capabilities.ai_spend is not true", source.shown, line)
+        elif name not in asked.services:
             yield Finding(f"uses the service {name}, and capabilities.services does not have it", source.shown, line)
-        if name == _GATEWAY and not asked.ai_spend:
-            yield Finding(f"uses {_GATEWAY}, and capabilities.ai_spend is not true", source.shown, line)
     if not asked.outbound_hosts:
         for source, line in _outbound(project):
             yield Finding("calls out, and capabilities.outbound_hosts names no host", source.shown, line)
