@@ -23,7 +23,5 @@ class PluginDataInUse(Conflict):
     code = "plugin_data_in_use"
 
 
-class ExportRefused(Conflict):
-    """The data can't be written where they should be, or can't be read whole."""
-
-    code = "plugin_export_refused"
+class ExportRefused(ValueError):
+    """The data can't be written where they should be, or can't be read whole. Exports are the command line's alone."""
