@@ -46,6 +46,7 @@ def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     yield from _tables(plugin, known)
     yield from _jobs(plugin)
     yield from _services(plugin)
+    yield from _hosts(plugin)
     yield from _records(plugin)
     for taxonomy in plugin.taxonomies:
         yield from (f"the taxonomy {taxonomy.name}: {wrong}" for wrong in taxonomy_problems(taxonomy))
@@ -192,6 +193,14 @@ def _services(plugin: LoadedPlugin) -> Iterator[str]:
         if lacks:
             who = type(service.implementation).__qualname__
             yield f"{who} does not implement {service.protocol.__qualname__}: it lacks {', '.join(lacks)}"
+
+
+def _hosts(plugin: LoadedPlugin) -> Iterator[str]:
+    fields = () if plugin.settings is None else plugin.settings.__struct_fields__
+    for host in plugin.manifest.capabilities.outbound_hosts:
+        kind, _, field = host.partition(":")
+        if kind == "settings" and field not in fields:
+            yield f"capabilities.outbound_hosts has {host}, and its settings have no field {field}"
 
 
 def _is_prefixed(plugin: LoadedPlugin, name: str) -> bool:

@@ -1,8 +1,12 @@
 """Which addresses a plugin may call."""
 
+import msgspec
 import pytest
 from pegboard.capabilities.hosts import HostRule, destination_of
+from pegboard.plugins.rules import Known, problems
 from pegboard_sdk.outbound import OutboundAddressInvalid
+
+from tests.kernel.capabilities.conftest import made_up
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,14 @@ def test_a_configured_address_means_its_host_and_port():
     assert rule.allows(destination_of("http://127.0.0.1:8000/other"))
     assert not rule.allows(destination_of("http://127.0.0.1/v1"))
     assert HostRule.of_url("") is None
+
+
+def test_a_setting_that_there_is_not_keeps_the_plugin_from_being_on():
+    plugin = made_up("shop", outbound_hosts=["settings:address", "settings:adress"], settings=Settings())
+    assert list(problems(plugin, Known({}))) == [
+        "capabilities.outbound_hosts has settings:adress, and its settings have no field adress"
+    ]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    address: str = ""

@@ -95,6 +95,26 @@ MANIFESTS = {
         'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\ntables = ["kernel_accounts"]\n',
         "plugin.toml:6: capabilities.tables: 'kernel_accounts' must look like bad_<noun>",
     ),
+    "another's secret": (
+        'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\nsecrets = ["good.key"]\n',
+        "plugin.toml:6: capabilities.secrets: 'good.key' must look like bad.<snake_case>",
+    ),
+    "no host": (
+        'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\noutbound_hosts = ["https://a.b/"]\n',
+        "plugin.toml:6: capabilities.outbound_hosts: 'https://a.b/' is not a host name",
+    ),
+    "the host of a secret that it may not read": (
+        'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\noutbound_hosts = ["secret:bad.at"]\n',
+        "'secret:bad.at' must name a secret that capabilities.secrets lists",
+    ),
+    "the host of a setting without settings": (
+        'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\noutbound_hosts = ["settings:at"]\n',
+        "'settings:at' must name a field of the plugin's settings",
+    ),
+    "a service that costs": (
+        'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\n[capabilities]\nservices = ["ModelGateway"]\n',
+        "plugin.toml:6: capabilities.services: write `ai_spend = true` in place of ModelGateway",
+    ),
     "settings elsewhere": (
         'name = "bad"\nsummary = "x"\nversion = "1"\nsdk = ">=1"\nsettings = "os:environ"\n',
         "plugin.toml:5: settings: the settings Struct must be in the plugin's own package",
