@@ -36,9 +36,7 @@ def settings_struct(candidate: Candidate) -> type[msgspec.Struct] | None:
     taken = RESERVED_SETTINGS.intersection(field.encode_name for field in msgspec.structs.fields(struct))
     if taken:
         which = " and ".join(sorted(taken))
-        raise SettingsError(
-            f"{candidate.manifest.settings} has fields with names of the kernel ({which}): rename them"
-        )
+        raise SettingsError(f"{candidate.manifest.settings} has fields with names of the kernel ({which}): rename them")
     return struct
 
 

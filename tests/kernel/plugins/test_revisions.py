@@ -2,79 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pegboard.database.pool import Database
 from pegboard.plugins.effective import effective_config
-from pegboard.plugins.file_watch import FileWatch
 from pegboard_sdk.ids import new_id
 
+from tests.kernel.plugins.hello import HELLO, URL, all_equal, decided, holds, status, toggle
 from tests.support.fleet import Fleet, operator, overview, until
-from tests.support.platform import Account, TestPlatform
+from tests.support.platform import TestPlatform
 from tests.support.workshop import Workshop
-
-HELLO = """
-import asyncio
-import sys
-from pegboard_sdk import hookimpl
-from pegboard_sdk.http import Controller, get
-
-class HelloController(Controller):
-    path = "/greetings"
-
-    @get("/", public=True)
-    async def read_greeting(self) -> dict[str, str]:
-        '''Greet.'''
-        await asyncio.sleep(0.01)
-        return {"greeting": "hello"}
-
-@hookimpl
-def controllers():
-    return [HelloController]
-"""
-URL = "/api/v1/hello/greetings"
-
-
-@pytest.fixture
-async def fleet(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
-    fleet = Fleet(postgres_url, redis_url, tmp_path / "config")
-    await fleet.open()
-    yield fleet
-    await fleet.close()
-
-
-async def toggle(account: Account, name: str, enabled: bool) -> dict[str, Any]:
-    answer = await account.client.post(f"/api/v1/admin/plugins/{name}/{'enable' if enabled else 'disable'}")
-    assert answer.status_code == 202, answer.text
-    return answer.json()["revision"]
-
-
-async def decided(account: Account, number: int) -> dict[str, Any]:
-    """The revision, once it is active or failed."""
-
-    async def look() -> dict[str, Any] | None:
-        found = await overview(account)
-        for revision in (found["latest"], found["active"]):
-            if revision and revision["number"] == number and revision["state"] != "preparing":
-                return revision
-        return None
-
-    return await until(look)
-
-
-async def status(platform: TestPlatform, url: str = URL) -> int:
-    return (await platform.client().get(url)).status_code
-
-
-async def _all_equal(expected: int, *platforms: TestPlatform) -> bool:
-    return {await status(platform) for platform in platforms} == {expected}
-
-
-async def _is(condition: bool) -> bool:
-    return condition
 
 
 async def test_a_toggle_reaches_every_process(fleet: Fleet, workshop: Workshop) -> None:
@@ -87,15 +24,15 @@ async def test_a_toggle_reaches_every_process(fleet: Fleet, workshop: Workshop) 
     assert revision["state"] == "preparing"
     assert (await decided(account, revision["number"]))["state"] == "active"
 
-    await until(lambda: _all_equal(200, first, second))
-    await until(lambda: _is(worker.plugins == ["hello"]))
+    await until(lambda: all_equal(200, first, second))
+    await until(lambda: holds(worker.plugins == ["hello"]))
     assert fleet.enabled() == {"hello"}
     assert fleet.file.read_text().startswith("# Switched by tests.")
 
     revision = await toggle(account, "hello", enabled=False)
     assert (await decided(account, revision["number"]))["state"] == "active"
-    await until(lambda: _all_equal(404, first, second))
-    await until(lambda: _is(worker.plugins == []))
+    await until(lambda: all_equal(404, first, second))
+    await until(lambda: holds(worker.plugins == []))
     answer = await first.client().get(URL)
     assert answer.headers["content-type"] == "application/problem+json"
     assert fleet.enabled() == set()
@@ -137,7 +74,7 @@ async def test_requests_go_on_while_plugins_come_and_go(fleet: Fleet, workshop: 
     for enabled in (True, False, True, False):
         revision = await toggle(account, "hello", enabled=enabled)
         assert (await decided(account, revision["number"]))["state"] == "active"
-        await until(lambda expected=200 if enabled else 404: _all_equal(expected, platform))
+        await until(lambda expected=200 if enabled else 404: all_equal(expected, platform))
     done.set()
     await asyncio.gather(*loads)
 
@@ -160,7 +97,7 @@ async def test_a_request_finishes_on_the_generation_that_it_began_on(fleet: Flee
     request = asyncio.create_task(platform.client().get(URL))
     await plugin.began.wait()
     await toggle(account, "hello", enabled=False)
-    await until(lambda: _is([one.name for one in platform.registry.plugins] == ["kernel"]))
+    await until(lambda: holds([one.name for one in platform.registry.plugins] == ["kernel"]))
     assert await status(platform) == 404
     assert not plugin.ended.is_set()
 
@@ -187,12 +124,8 @@ async def test_if_one_process_cannot_nothing_changes_and_the_reason_is_kept(flee
     found = await overview(account)
     assert found["active"]["number"] == before
     # The file says otherwise now: that is told, and not fought over.
-    conflict = await until(lambda: _conflict(account))
+    conflict = await until(lambda: conflict(account))
     assert "says hello on, and it is off" in conflict
-
-
-async def _conflict(account: Account) -> str | None:
-    return next((one["conflict"] for one in (await overview(account))["processes"] if one["conflict"]), None)
 
 
 async def test_an_unwell_plugin_is_not_taken_in(fleet: Fleet, workshop: Workshop) -> None:
@@ -273,129 +206,6 @@ async def test_at_start_a_plugin_whose_migrations_have_not_run_is_left_out(fleet
     assert "its migration hello_2026_11_24_0001.py has not run: `pegboard migrate`" in hello["reason"]
 
 
-async def test_an_edited_file_is_imported(fleet: Fleet, workshop: Workshop) -> None:
-    workshop.add("hello", HELLO)
-    first, worker = await fleet.api(), await fleet.worker()
-    fleet.write("[plugins.hello]\nenabled = true\n")
-
-    await until(lambda: _all_equal(200, first))
-    await until(lambda: _is(worker.plugins == ["hello"]))
-    active = (await overview(await operator(first)))["active"]
-    assert (active["origin"], active["plugins"]) == ("file", ["hello"])
-
-
-async def test_an_edit_that_asks_for_what_cannot_be_loaded_changes_nothing(fleet: Fleet, workshop: Workshop) -> None:
-    workshop.add("hello", HELLO)
-    workshop.add("broken", "1 / 0")
-    fleet.config()
-    fleet.write("[plugins.hello]\nenabled = true\n")
-    platform = await fleet.api()
-    account = await operator(platform)
-    number = (await overview(account))["active"]["number"]
-    fleet.write("[plugins.hello]\nenabled = false\n[plugins.broken]\nenabled = true\n")
-
-    revision = await decided(account, number + 1)
-    assert revision["state"] == "failed"
-    assert "broken: importing" in revision["reason"]
-    assert await status(platform) == 200
-    assert "says broken on, and it is off; hello off, and it is on" in await until(lambda: _conflict(account))
-
-
-async def test_a_file_that_an_editor_just_emptied_turns_nothing_off(fleet: Fleet) -> None:
-    fleet.config()
-    fleet.write("[plugins.hello]\nenabled = true\n")
-    database = await Database.open(fleet.config(), pool_size=1)
-    watch = FileWatch(fleet.file, fleet.config)
-    await watch.look(database)
-
-    fleet.write("")
-    await watch.look(database)
-    fleet.write("[plugins.hello]\nenabled = true\n# and more\n")
-    await watch.look(database)
-    await watch.look(database)
-    wanted = await database.system.fetch("SELECT plugins FROM kernel_plugin_revisions")
-    await database.close()
-    assert [row["plugins"] for row in wanted] == [["hello"], ["hello"]]
-
-
-async def test_changed_settings_make_a_new_generation(fleet: Fleet, workshop: Workshop) -> None:
-    code = HELLO.replace(
-        '"greeting": "hello"', '"greeting": request.scope["pegboard.exchange"].registry.settings[Settings].word'
-    )
-    code = code.replace("(self)", "(self, request: Request)").replace(
-        "get\n", "get, Request\nfrom PACKAGE.settings import Settings\n", 1
-    )
-    settings = "import msgspec\nclass Settings(msgspec.Struct, frozen=True):\n    word: str = 'hello'\n"
-    workshop.add("hello", code, settings="PACKAGE.settings:Settings", files={"settings.py": settings})
-    fleet.config()
-    fleet.write("[plugins.hello]\nenabled = true\n")
-    platform = await fleet.api()
-    assert (await platform.client().get(URL)).json() == {"greeting": "hello"}
-
-    fleet.write("[plugins.hello]\nenabled = true\nword = 'good day'\n")
-
-    async def changed() -> bool:
-        return (await platform.client().get(URL)).json() == {"greeting": "good day"}
-
-    await until(changed)
-
-
-async def test_a_broken_file_changes_nothing_and_is_told(fleet: Fleet, workshop: Workshop) -> None:
-    workshop.add("hello", HELLO)
-    fleet.config()
-    fleet.write("[plugins.hello]\nenabled = true\n")
-    platform = await fleet.api()
-    account = await operator(platform)
-    fleet.write("[plugins.hello\n")
-
-    async def told() -> str | None:
-        return (await overview(account))["processes"][0]["error"]
-
-    assert "plugins.toml:1: is not valid TOML" in await until(told)
-    assert await status(platform) == 200
-    answer = await account.client.post("/api/v1/admin/plugins/hello/disable")
-    assert (answer.status_code, answer.json()["code"]) == (409, "plugins_file_unwritable")
-
-
-async def test_machines_with_a_file_each_do_not_fight(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
-    workshop.add("hello", HELLO)
-    here, there = await fleet.api(), await fleet.api(tmp_path / "there")
-    account = await operator(here)
-    revision = await toggle(account, "hello", enabled=True)
-    assert (await decided(account, revision["number"]))["state"] == "active"
-    await until(lambda: _all_equal(200, here, there))
-
-    assert "there/plugins.toml" in await until(lambda: _conflict(account))
-    assert fleet.enabled(tmp_path / "there") == set()
-    assert (await overview(account))["active"]["number"] == revision["number"]
-    # An edit is somebody's decision: it counts, wherever it is made.
-    fleet.write("# Off again.\n[plugins.hello]\nenabled = false\n", tmp_path / "there")
-    await until(lambda: _all_equal(404, here, there))
-
-
-async def test_a_new_machine_with_an_old_file_undoes_nothing(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
-    workshop.add("hello", HELLO)
-    here = await fleet.api()
-    account = await operator(here)
-    number = (await toggle(account, "hello", enabled=True))["number"]
-    await decided(account, number)
-
-    there = await fleet.api(tmp_path / "there")
-    assert await status(there) == 200
-    async with here.runtime.database.system_transaction() as connection:
-        assert await connection.fetchval("SELECT max(number) FROM kernel_plugin_revisions") == number
-
-
-async def test_a_new_machine_with_a_new_file_is_listened_to(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
-    workshop.add("hello", HELLO)
-    here = await fleet.api()
-    fleet.config(tmp_path / "there")
-    fleet.write("# The next release's.\n[plugins.hello]\nenabled = true\n", tmp_path / "there")
-    there = await fleet.api(tmp_path / "there")
-
-    await until(lambda: _all_equal(200, here, there))
-
-
 async def test_a_process_that_starts_takes_what_is_active_whatever_its_file_says(
     fleet: Fleet, workshop: Workshop
 ) -> None:
@@ -464,7 +274,7 @@ async def test_a_later_wish_takes_the_place_of_one_that_waits(fleet: Fleet, work
         assert (states[first["number"]], states[second["number"]]) == ("superseded", "preparing")
         await connection.execute("DELETE FROM kernel_processes WHERE node = 'ghost'")
     assert (await decided(account, second["number"]))["state"] == "active"
-    await until(lambda: _all_equal(200, platform))
+    await until(lambda: all_equal(200, platform))
 
 
 async def test_plugins_that_need_each_other_are_toggled_in_order(fleet: Fleet, workshop: Workshop) -> None:
@@ -476,12 +286,12 @@ async def test_plugins_that_need_each_other_are_toggled_in_order(fleet: Fleet, w
 
     answer = await account.client.post("/api/v1/admin/plugins/guest/enable")
     assert (answer.status_code, answer.json()["code"]) == (409, "plugin_dependency")
-    assert answer.json()["detail"] == "guest needs hello: enable it first."
+    assert answer.json()["detail"] == "guest needs hello: enable it first, or all at once with cascade."
 
     for name in ("hello", "guest"):
         await decided(account, (await toggle(account, name, enabled=True))["number"])
     answer = await account.client.post("/api/v1/admin/plugins/hello/disable")
-    assert answer.json()["detail"] == "hello is needed by guest: disable it first."
+    assert answer.json()["detail"] == "hello is needed by guest: disable it first, or all at once with cascade."
     answer = await account.client.post("/api/v1/admin/plugins/picky/enable")
     assert "it requires hello >=2 and the installed version is 1.0.0" in answer.json()["detail"]
     assert fleet.enabled() == {"hello", "guest"}
