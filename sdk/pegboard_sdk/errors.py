@@ -162,7 +162,7 @@ class CapabilityDenied(RuntimeError):
     """A plugin used what its manifest does not ask for. It is the plugin's mistake, not the caller's, so it is no
     `DomainError`: the caller is told of an internal error, the log and the audit trail say what was used.
 
-    `plugin` is whose code acted; `kind` is what was to be used: `table`, `secret`, `service`, `host` or `ai_spend`;
+    `plugin` is whose code acted; `kind` is what was to be used: `ai_spend`, `host`, `service`, `table` or `secret`;
     `what` is its name.
     """
 
