@@ -62,7 +62,7 @@ class ImportMarks:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            _remove(path)
             self.forget(plugin)
 
     def left(self) -> list[str]:
@@ -73,7 +73,7 @@ class ImportMarks:
         """Remove what gone processes left of the plugin."""
         for mark in self._left():
             if mark.plugin == plugin:
-                (self._folder / f"{plugin}-{mark.pid}.json").unlink(missing_ok=True)
+                _remove(self._folder / f"{plugin}-{mark.pid}.json")
 
     def _left(self) -> list[_Mark]:
         """Marks of processes that are gone."""
@@ -84,6 +84,13 @@ class ImportMarks:
                 if not _is_alive(mark):
                     found.append(mark)
         return found
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("plugin.import_mark_stays", file=str(path), error=str(error))
 
 
 def _is_alive(mark: _Mark) -> bool:

@@ -96,7 +96,10 @@ class Supervisor:
         await self._prepare(env)
         self._gate.open()
         async with self._progress.step("API, workers and scheduler", others_write=True) as step:
-            await asyncio.gather(*(child.ready() for child in (*self._api, *self._workers)))
+            try:
+                await asyncio.gather(*(child.ready() for child in (*self._api, *self._workers)))
+            except StartError as error:
+                raise StartError(f"{error} {self._way_out()}") from error
             workers = self._config.jobs.processes
             step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
         self._write_runfile()
@@ -158,7 +161,15 @@ class Supervisor:
             if not (left := marks.left()):
                 break
             log.error("prepare.ended", importing=left, hint="`pegboard up --safe-mode` starts without it")
-        raise StartError("preparing the database failed: see above.")
+        raise StartError(f"preparing the database failed: see above. {self._way_out()}")
+
+    def _way_out(self) -> str:
+        """What to try when processes end at their start: a plugin may be at fault, and it may be known which."""
+        if self._config.safe_mode:
+            return "Safe mode is on: it is no third party's plugin."
+        left = ImportMarks(Path(self._config.var)).left()
+        who = f"It was importing the plugin {', '.join(left)}" if left else "If a third party's plugin is at fault"
+        return f"{who}: `pegboard up --safe-mode` starts without it."
 
     async def _prepare_once(self, env: dict[str, str]) -> Outcome | None:
         command = [sys.executable, "-P", "-m", "pegboard.supervisor.prepare"]
