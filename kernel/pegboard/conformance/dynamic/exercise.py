@@ -16,7 +16,7 @@ from pegboard_sdk.ids import new_id
 from pegboard_sdk.testing import Examples
 
 from pegboard.conformance.dynamic.payloads import Unbuildable, build
-from pegboard.conformance.dynamic.store import connected
+from pegboard.conformance.dynamic.store import connected, existing
 from pegboard.conformance.subject import Subject
 from pegboard.testing.platform import Account
 
@@ -66,8 +66,8 @@ class KnownIds:
         """
         async with connected(subject) as connection:
             for plugin in (*subject.others, subject.plugin):
-                for table in plugin.app.tables if plugin.app is not None else ():
-                    name = table._meta.tablename
+                declared = [table._meta.tablename for table in plugin.app.tables] if plugin.app is not None else []
+                for name in await existing(connection, declared):
                     row = await connection.fetchval(
                         f"SELECT to_jsonb(t) ->> 'id' FROM {name} t WHERE to_jsonb(t) ->> 'tenant_id' = $1"  # noqa: S608  # a table's name
                         " ORDER BY 1 DESC NULLS LAST LIMIT 1",

@@ -1,7 +1,9 @@
 """Migrations: forward, back and forward again, on a database of the platform's."""
 
 import asyncpg
+from pegboard_sdk.ids import new_id
 
+from pegboard.conformance.dynamic.rows import insert_row
 from pegboard.conformance.subject import Subject
 from pegboard.database.catalog import Catalog, read_catalog
 from pegboard.database.drift import find_drift
@@ -15,7 +17,7 @@ SHOWN = 5
 
 
 async def check_migrations(subject: Subject) -> list[str]:
-    """Forwards and backwards are each other's opposite, and both can be done again."""
+    """Forwards and backwards are each other's opposite, with rows in the tables too, and both can be done again."""
     app = subject.plugin.app
     if app is None:
         return []
@@ -31,6 +33,7 @@ async def check_migrations(subject: Subject) -> list[str]:
         if report.failed:
             return [f"forwards fails: {why}" for why in report.failed.values()]
         forward = await _catalog(subject, url)
+        await _fill(subject, url)
         try:
             await migrate_backwards(url, app, lock_timeout=2.0, statement_timeout=20.0)
         except MigrationError as error:
@@ -56,6 +59,17 @@ async def check_drift(subject: Subject) -> list[str]:
         await connection.close()
     longer = tuple(f"{name}_" for name in discover().candidates if name.startswith(f"{subject.name}_"))
     return [line for line in found if not line.startswith(longer)]
+
+
+async def _fill(subject: Subject, url: str) -> None:
+    """A row in each table: going back is for platforms that were used."""
+    connection = await asyncpg.connect(url)
+    try:
+        for table in subject.tables:
+            async with connection.transaction():
+                await insert_row(connection, table, new_id())
+    finally:
+        await connection.close()
 
 
 async def _catalog(subject: Subject, url: str) -> Catalog:

@@ -15,7 +15,7 @@ SELECT a.attname AS name, format_type(t.oid, NULL) AS type, t.typtype,
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN LATERAL (SELECT oid FROM pg_constraint c WHERE c.conrelid = a.attrelid AND c.contype = 'c'
                    AND a.attnum = ANY (c.conkey) ORDER BY cardinality(c.conkey), oid LIMIT 1) c ON true
-WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef
 AND a.attidentity = ''
 """
 _VALUES: dict[str, Any] = {
@@ -45,7 +45,12 @@ async def insert_row(connection: asyncpg.Connection, table: str, tenant: UUID) -
     try:
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(f"INSERT INTO {table} ({names}) VALUES ({texts})")  # noqa: S608  # made of the catalog
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedColumnError, asyncpg.DataError):
+    except (
+        asyncpg.IntegrityConstraintViolationError,
+        asyncpg.UndefinedColumnError,
+        asyncpg.UndefinedTableError,
+        asyncpg.DataError,
+    ):
         await attempt.rollback()
         return False
     await attempt.commit()

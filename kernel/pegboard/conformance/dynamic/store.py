@@ -9,7 +9,7 @@ import asyncpg
 
 from pegboard.conformance.subject import Subject
 
-__all__ = ("changes", "connected", "ids_of", "snapshot")
+__all__ = ("changes", "connected", "existing", "ids_of", "snapshot")
 
 Snapshot = dict[str, dict[str, str]]
 """By table: what each row is, by its key."""
@@ -25,6 +25,14 @@ async def connected(subject: Subject) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+async def existing(connection: Any, tables: Sequence[str]) -> list[str]:
+    """Those of the tables that are there: what is declared need not be (`check_drift` tells)."""
+    rows = await connection.fetch(
+        "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL", list(tables)
+    )
+    return [row["name"] for row in rows]
+
+
 async def snapshot(subject: Subject, tenant: UUID) -> Snapshot:
     """The tenant's rows in the plugin's tables and the events that the plugin emitted.
 
@@ -32,7 +40,7 @@ async def snapshot(subject: Subject, tenant: UUID) -> Snapshot:
     """
     found: Snapshot = {}
     async with connected(subject) as connection:
-        for table in subject.tables:
+        for table in await existing(connection, subject.tables):
             rows = await connection.fetch(
                 f"SELECT coalesce(to_jsonb(t) ->> 'id', (to_jsonb(t) - 'updated_at')::text) AS key,"  # noqa: S608  # a table's name of the manifest
                 f" (to_jsonb(t) - 'updated_at')::text AS row FROM {table} t"
@@ -66,7 +74,7 @@ def changes(before: Snapshot, after: Snapshot) -> list[str]:
 async def ids_of(connection: Any, tables: Sequence[str], tenant: UUID) -> set[str]:
     """The ids of the tenant's rows."""
     found: set[str] = set()
-    for table in tables:
+    for table in await existing(connection, tables):
         rows = await connection.fetch(
             f"SELECT to_jsonb(t) ->> 'id' AS id FROM {table} t WHERE to_jsonb(t) ->> 'tenant_id' = $1",  # noqa: S608  # a table's name of the manifest
             str(tenant),
