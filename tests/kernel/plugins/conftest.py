@@ -1,12 +1,13 @@
 """Fixtures of the plugin tests."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pegboard.plugins.registry import Registry
 
+from tests.support.fleet import Fleet
 from tests.support.workshop import Workshop
 
 
@@ -31,3 +32,12 @@ def reasons() -> Callable[[Registry], dict[str, str]]:
         return {one.name: one.reason for one in registry.skipped if one.state == "failed"}
 
     return read
+
+
+@pytest.fixture
+async def fleet(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
+    """Processes of a platform of their own; none runs yet."""
+    fleet = Fleet(postgres_url, redis_url, tmp_path / "config")
+    await fleet.open()
+    yield fleet
+    await fleet.close()

@@ -8,7 +8,7 @@ import pytest
 from pegboard.plugins.effective import effective_config
 from pegboard_sdk.ids import new_id
 
-from tests.kernel.plugins.hello import HELLO, URL, all_equal, decided, holds, status, toggle
+from tests.kernel.plugins.hello import HELLO, URL, all_equal, conflict, decided, holds, status, toggle
 from tests.support.fleet import Fleet, operator, overview, until
 from tests.support.platform import TestPlatform
 from tests.support.workshop import Workshop
@@ -124,8 +124,8 @@ async def test_if_one_process_cannot_nothing_changes_and_the_reason_is_kept(flee
     found = await overview(account)
     assert found["active"]["number"] == before
     # The file says otherwise now: that is told, and not fought over.
-    conflict = await until(lambda: conflict(account))
-    assert "says hello on, and it is off" in conflict
+    told = await until(lambda: conflict(account))
+    assert "says hello on, and it is off" in told
 
 
 async def test_an_unwell_plugin_is_not_taken_in(fleet: Fleet, workshop: Workshop) -> None:
