@@ -68,17 +68,20 @@ async def put(connection: Any, plugin: str, failure: Failure) -> Quarantine:
 
     Many processes may find the same failure at once: the first one's words stay.
     """
-    await connection.execute(
-        "INSERT INTO kernel_plugin_quarantine (id, plugin, version, cause, reason, node)"
-        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (plugin) WHERE released_at IS NULL DO NOTHING",
-        new_id(),
-        plugin,
-        failure.version,
-        failure.cause,
-        failure.reason[:REASON_LENGTH],
-        node_name(),
-    )
-    return (await standing(connection))[plugin]
+    while True:  # again where somebody releases it just between the two statements
+        await connection.execute(
+            "INSERT INTO kernel_plugin_quarantine (id, plugin, version, cause, reason, node)"
+            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (plugin) WHERE released_at IS NULL DO NOTHING",
+            new_id(),
+            plugin,
+            failure.version,
+            failure.cause,
+            failure.reason[:REASON_LENGTH],
+            node_name(),
+        )
+        found = (await standing(connection)).get(plugin)
+        if found is not None:
+            return found
 
 
 async def release(connection: Any, plugin: str, *, by: UUID | None) -> bool:
