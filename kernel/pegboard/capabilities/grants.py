@@ -13,7 +13,7 @@ from pegboard.capabilities.statements import Statements, owners_of_tables
 __all__ = ("SECRET", "SETTINGS", "Grant", "compile_grants")
 
 SETTINGS = "settings:"
-SECRET = "secret:"  # noqa: S105  # a prefix in manifests; pragma: allowlist secret
+SECRET = "secret:"  # noqa: S105  # pragma: allowlist secret
 
 
 class Grant:

@@ -26,7 +26,7 @@ from pegboard.work import Work, transact
 
 __all__ = ("PASSWORD", "Account", "TestPlatform")
 
-PASSWORD = "correct horse battery staple"  # noqa: S105  # of a test's accounts; pragma: allowlist secret
+PASSWORD = "correct horse battery staple"  # noqa: S105  # pragma: allowlist secret
 BASE_URL = "http://platform.test"
 
 
