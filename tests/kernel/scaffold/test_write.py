@@ -13,7 +13,7 @@ from pegboard.scaffold.render import render
 from pegboard.scaffold.request import LICENCES, ScaffoldError, ScaffoldRequest
 from pegboard.scaffold.write import write_project
 
-LONGEST = "abcdefghijklmnopqrstuvwxyz_abcde"
+LONGEST = "a" * 26 + "_bcde"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
