@@ -29,7 +29,7 @@ UPDATE kernel_jobs AS job
    SET state = 'running', fence = job.fence + 1, attempts = job.attempts + 1, worker = $3,
        started_at = now(), heartbeat_at = now(), updated_at = now()
   FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence)
- WHERE job.id = token.id AND job.fence = token.fence AND job.state IN ('queued', 'sent')
+ WHERE job.id = token.id AND job.id = ANY($1) AND job.fence = token.fence AND job.state IN ('queued', 'sent')
 RETURNING job.id, job.fence, job.tenant_id, job.plugin, job.name, job.payload, job.attempts, job.max_attempts,
           job.trace, job.request_id, job.created_at
 """
@@ -38,11 +38,12 @@ RETURNING job.id, job.fence, job.tenant_id, job.plugin, job.name, job.payload, j
 _BEAT = """
 WITH held AS (
     SELECT job.id FROM kernel_jobs AS job JOIN unnest($1::uuid[], $2::bigint[]) AS token (id, fence) USING (id)
-    WHERE job.fence = token.fence AND job.state = 'running' FOR NO KEY UPDATE OF job SKIP LOCKED
+    WHERE job.id = ANY($1) AND job.fence = token.fence AND job.state = 'running' FOR NO KEY UPDATE OF job SKIP LOCKED
 ), beaten AS (
-    UPDATE kernel_jobs SET heartbeat_at = now(), updated_at = now() FROM held WHERE kernel_jobs.id = held.id
+    UPDATE kernel_jobs SET heartbeat_at = now(), updated_at = now() WHERE id = ANY(ARRAY(SELECT id FROM held))
 )
-SELECT token.id FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence) LEFT JOIN kernel_jobs AS job USING (id)
+SELECT token.id FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence)
+LEFT JOIN kernel_jobs AS job ON job.id = token.id AND job.id = ANY($1)
 WHERE job.fence IS DISTINCT FROM token.fence OR job.state NOT IN ('running', 'succeeded')
 """
 
@@ -50,7 +51,7 @@ _RELEASE = """
 UPDATE kernel_jobs AS job
    SET state = 'queued', attempts = job.attempts - 1, worker = NULL, heartbeat_at = NULL, updated_at = now()
   FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence)
- WHERE job.id = token.id AND job.fence = token.fence AND job.state = 'running'
+ WHERE job.id = token.id AND job.id = ANY($1) AND job.fence = token.fence AND job.state = 'running'
 """
 
 _PARK = """

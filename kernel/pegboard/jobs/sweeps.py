@@ -33,44 +33,47 @@ log = structlog.get_logger("pegboard.jobs")
 
 _REQUEUE_LOST = """
 UPDATE kernel_jobs AS job SET state = 'queued', updated_at = now()
-  FROM (SELECT id FROM kernel_jobs WHERE state = 'sent' AND sent_at <= now() - make_interval(secs => $1)
-        ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS lost
- WHERE job.id = lost.id
+ WHERE job.id = ANY(ARRAY(
+           SELECT id FROM kernel_jobs WHERE state = 'sent' AND sent_at <= now() - make_interval(secs => $1)
+           ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 # Jobs that a worker died with come back apart from each other: whichever of them killed it meets others next time, so
 # it alone runs out of attempts. The first time is at once: most workers die of something else.
 _RESCUE_STUCK = """
+WITH stuck AS (
+    SELECT id, worker FROM kernel_jobs WHERE state = 'running' AND heartbeat_at < now() - make_interval(secs => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+)
 UPDATE kernel_jobs AS job
    SET state = CASE WHEN job.attempts < job.max_attempts THEN 'queued' ELSE 'dead' END,
        finished_at = CASE WHEN job.attempts < job.max_attempts THEN NULL ELSE now() END,
        error = format('the worker %s stopped beating', stuck.worker),
        run_at = now() + make_interval(secs => random() * (2 ^ least(job.attempts - 1, 6) - 1)),
        worker = NULL, heartbeat_at = NULL, updated_at = now()
-  FROM (SELECT id, worker FROM kernel_jobs WHERE state = 'running' AND heartbeat_at < now() - make_interval(secs => $1)
-        LIMIT $2 FOR UPDATE SKIP LOCKED) AS stuck
- WHERE job.id = stuck.id
+  FROM stuck
+ WHERE job.id = stuck.id AND job.id = ANY(ARRAY(SELECT id FROM stuck))
 RETURNING job.id, job.name, job.state, stuck.worker
 """
 
 _REVIVE_PARKED = """
 UPDATE kernel_jobs AS job SET state = 'queued', updated_at = now()
-  FROM (SELECT id FROM kernel_jobs WHERE state = 'parked' AND name = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED) AS parked
- WHERE job.id = parked.id
+ WHERE job.id = ANY(ARRAY(
+           SELECT id FROM kernel_jobs WHERE state = 'parked' AND name = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 _DELETE_JOBS = """
-DELETE FROM kernel_jobs USING (
+DELETE FROM kernel_jobs WHERE id = ANY(ARRAY(
     SELECT id FROM kernel_jobs WHERE id < $1 AND state = 'succeeded' AND finished_at < now() - make_interval(secs => $2)
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
-) AS old WHERE kernel_jobs.id = old.id
+))
 """
 
 _DELETE_EVENTS = """
-DELETE FROM kernel_events USING (
+DELETE FROM kernel_events WHERE id = ANY(ARRAY(
     SELECT id FROM kernel_events WHERE id < $1 AND relayed_at < now() - make_interval(secs => $2)
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
-) AS old WHERE kernel_events.id = old.id
+))
 """
 
 _LAG = """

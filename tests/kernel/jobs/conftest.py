@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from pegboard.config.model import Config
+from pegboard_sdk.ids import new_id
 
 from tests.kernel.jobs.lab import EFFECTS, Lab
 from tests.support.servers import TEMPLATE, create_database, make_config
@@ -15,11 +16,9 @@ REDIS_DATABASES = 8
 
 
 @pytest.fixture(scope="session")
-async def jobs_config(
-    tmp_path_factory: pytest.TempPathFactory, worker_name: str, postgres_url: str, redis_url: str
-) -> Config:
+async def jobs_config(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Config:
     """A configuration for a migrated database and a Redis that only these tests use."""
-    url = await create_database(postgres_url, f"pegboard_jobs_{worker_name}", template=TEMPLATE)
+    url = await create_database(postgres_url, f"pegboard_jobs_{new_id().hex}", template=TEMPLATE)
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET ROLE pegboard_owner")

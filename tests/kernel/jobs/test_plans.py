@@ -1,9 +1,11 @@
 """What a job costs doesn't grow with the table: every statement on its way reads a few pages of a large one."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import pytest
 from pegboard.jobs import lease, relay, sweeps
@@ -23,8 +25,32 @@ PING = Job(name="probe.ping", payload=Ping, run=nothing)
 
 @pytest.fixture
 async def large(lab: Lab, home: UUID) -> AsyncIterator[Lab]:
-    """A table of many finished jobs and events, and statistics that don't know of it yet."""
+    """A table of many finished jobs and events, and statistics from when it was bloated and empty: the worst that the
+    planner can be told.
+    """
     lab.install(PING)
+    await _fill(lab, home)
+    await lab.pool.execute("DELETE FROM kernel_jobs")
+    await lab.pool.execute("DELETE FROM kernel_events")
+    async with owner(lab) as connection:
+        await connection.execute("ANALYZE kernel_jobs, kernel_events")
+    await _fill(lab, home)
+    yield lab
+    async with owner(lab) as connection:
+        await connection.execute("TRUNCATE kernel_jobs, kernel_events")
+        await connection.execute("ANALYZE kernel_jobs, kernel_events")
+
+
+@asynccontextmanager
+async def owner(lab: Lab) -> AsyncIterator[asyncpg.Connection]:
+    connection: asyncpg.Connection = await asyncpg.connect(lab.runtime.config.database.url.reveal())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _fill(lab: Lab, home: UUID) -> None:
     await lab.pool.execute(
         "INSERT INTO kernel_jobs (id, tenant_id, plugin, name, payload, max_attempts, state, finished_at)"
         " SELECT gen_random_uuid(), $1, 'probe', 'probe.ping', '{}', 8, 'succeeded', now() FROM generate_series(1, $2)",
@@ -37,9 +63,6 @@ async def large(lab: Lab, home: UUID) -> AsyncIterator[Lab]:
         home,
         MANY,
     )
-    yield lab
-    await lab.pool.execute("DELETE FROM kernel_jobs")
-    await lab.pool.execute("DELETE FROM kernel_events")
 
 
 async def pages(lab: Lab, sql: str, *arguments: Any) -> int:
