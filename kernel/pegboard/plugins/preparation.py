@@ -58,11 +58,11 @@ def failures(registry: Registry) -> dict[str, Failure]:
 
 
 async def load(config: Config, database: Database, *, must: Collection[str], running: Registry) -> Registry:
-    """Load what `config` turns on, in a thread, without what is in quarantine.
+    """Load what `config` turns on, in a thread, without what is in quarantine or blocked, and what requires that.
 
     Raises:
         PreparationError: a plugin of `must` can't be loaded, or one that `running` could load no longer can, and that
-            is not because one that it requires is in quarantine.
+            is not because one that it requires is in quarantine or blocked.
     """
     quarantined = await quarantined_plugins(database)
     try:
@@ -72,7 +72,8 @@ async def load(config: Config, database: Database, *, must: Collection[str], run
     except ConfigError as error:
         raise PreparationError("; ".join(str(one) for one in error.all)) from error
     known = reasons(running)
-    excused = _which_need(registry, quarantined.keys())
+    kept_out = {one.name for one in registry.skipped if one.state in ("quarantined", "blocked", "held_back")}
+    excused = _which_need(registry, kept_out)
     new = {
         name: why
         for name, why in reasons(registry).items()
