@@ -131,3 +131,20 @@ async def test_a_new_machine_with_a_new_file_is_listened_to(fleet: Fleet, worksh
     there = await fleet.api(tmp_path / "there")
 
     await until(lambda: all_equal(200, here, there))
+
+
+async def test_a_block_takes_along_what_requires_the_plugin(fleet: Fleet, workshop: Workshop) -> None:
+    workshop.add("hello", HELLO)
+    workshop.add("guest", requires={"hello": ">=1"})
+    fleet.config()
+    both = "[plugins.guest]\nenabled = true\n[plugins.hello]\nenabled = true\n"
+    fleet.write(both)
+    platform = await fleet.api()
+    assert await status(platform) == 200
+    fleet.write(f'{both}blocked = [{{ versions = ">=1", reason = "it loses greetings" }}]\n')
+
+    await until(lambda: all_equal(404, platform))
+    found = {one["name"]: one for one in (await overview(await operator(platform)))["plugins"]}
+    assert (found["hello"]["state"], found["guest"]["state"]) == ("blocked", "failed")
+    assert "it loses greetings" in found["hello"]["reason"]
+    assert "it requires hello" in found["guest"]["reason"]
