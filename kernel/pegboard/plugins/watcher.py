@@ -293,7 +293,11 @@ class RegistryWatcher:
                 generation = await self._holder.prepare(registry)
                 break
             except (BuildError, StartupError) as error:
-                found = _failures(error)
+                versions = {one.name: one.manifest.version for one in registry.plugins}
+                found = {
+                    name: msgspec.structs.replace(one, version=one.version or versions.get(name, ""))
+                    for name, one in _failures(error).items()
+                }
                 if config.strict or not found.keys() - quarantined.keys():
                     raise
                 quarantined |= await preparation.put_into_quarantine(self._database, found)

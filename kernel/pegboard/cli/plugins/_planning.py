@@ -50,7 +50,13 @@ def show_plan(
     if made is None:
         click.echo("no platform is there yet: data and jobs are not known, and nothing is kept of this", err=True)
     elif content.changes and not content.problems:
-        click.echo(f"\nto do it: pegboard plugins apply {made.id}")
+        # Uninstalling takes data in hand, so it is a command of its own that asks first.
+        do = (
+            f"uninstall {uninstall} --{data or 'keep'}{' DIR' if data == 'export' else ''}"
+            if uninstall
+            else f"apply {made.id}"
+        )
+        click.echo(f"\nto do it: pegboard plugins {do}")
 
 
 async def _plan(cli: CommandLine, action: "Action") -> "tuple[Plan | None, PlanContent]":
