@@ -13,7 +13,7 @@ from pegboard.scaffold.render import render
 from pegboard.scaffold.request import LICENCES, ScaffoldError, ScaffoldRequest
 from pegboard.scaffold.write import write_project
 
-LONGEST = "a" * 26 + "_bcde"
+LONGEST = "a" * 26 + "_abcde"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
