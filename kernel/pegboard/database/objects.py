@@ -86,12 +86,44 @@ async def record_changes(connection: Any, plugin: str, migration: str, before: M
             "UPDATE kernel_plugin_objects SET identity = rtrim(identity, chr(1)) WHERE identity LIKE '%' || chr(1)"
         )
     # About the order in which they were made; what depends on what is PostgreSQL's to say when it comes to dropping.
-    made = sorted(after.keys() - before.keys(), key=lambda address: address[1:])
+    # An extension is everybody's who says CREATE EXTENSION IF NOT EXISTS: it is on nobody's record, so it stays.
+    new = [address for address in after.keys() - before.keys() if after[address].kind != "extension"]
+    made = sorted(await _of_this_transaction(connection, new), key=lambda address: address[1:])
     await connection.executemany(
         "INSERT INTO kernel_plugin_objects (plugin, migration, kind, identity) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (kind, identity) DO UPDATE SET plugin = excluded.plugin, migration = excluded.migration",
         [(plugin, migration, after[address].kind, after[address].identity) for address in made],
     )
+
+
+# Rows that we see although the transaction that made them is still in progress are our own. `age` counts from our
+# transaction's number, so that of our subtransactions, and of others that began since, is negative.
+_OURS = """
+CASE WHEN age(xmin) <= 0 THEN
+    pg_xact_status((pg_current_xact_id()::text::numeric - age(xmin))::text::xid8) = 'in progress'
+END
+"""
+
+
+async def _of_this_transaction(connection: Any, addresses: Sequence[Address]) -> list[Address]:
+    """Those that this transaction made. Others may have been made by somebody else since it began."""
+    await connection.execute("SELECT pg_current_xact_id()")  # `age` counts from it only once there is one
+    ours: list[Address] = []
+    for classid in sorted({one[0] for one in addresses}):
+        catalog = await connection.fetchval("SELECT $1::oid::regclass::text", classid)
+        things = [one for one in addresses if one[0] == classid]
+        whole = await connection.fetch(
+            f"SELECT oid FROM {catalog} WHERE oid = ANY($1::oid[]) AND {_OURS}",  # noqa: S608  # a catalog's name
+            [one[1] for one in things if one[2] == 0],
+        )
+        columns = await connection.fetch(
+            "SELECT attrelid AS oid, attnum::int AS number FROM pg_attribute"  # noqa: S608  # no value of anybody's
+            f" WHERE attrelid = ANY($1::oid[]) AND {_OURS}",
+            [one[1] for one in things if one[2] != 0],
+        )
+        found = {(row["oid"], 0) for row in whole} | {(row["oid"], row["number"]) for row in columns}
+        ours += [one for one in things if one[1:] in found]
+    return ours
 
 
 async def made_by(connection: Any, plugin: str) -> list[SchemaObject]:

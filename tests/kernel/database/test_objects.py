@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from pegboard.database.catalog import read_catalog
 from pegboard.database.migrate import connect_as_owner, migrate, migrate_backwards
-from pegboard.database.objects import DroppingFailed, drop_objects, made_by
+from pegboard.database.objects import DroppingFailed, drop_objects, made_by, read_objects, record_changes
 from pegboard_sdk.database import PiccoloApp
 
 FIRST, SECOND = "2026-11-24T00:01:00:000000", "2026-11-24T00:02:00:000000"
@@ -121,3 +121,41 @@ async def test_going_back_takes_things_off_the_record(
     await owner.execute('ALTER TABLE base_things DROP COLUMN odd_rank, DROP COLUMN "odd. note"')
     await migrate_backwards(url, apps["base"])
     assert await owner.fetchval("SELECT count(*) FROM kernel_plugin_objects WHERE plugin = 'base'") == 0
+
+
+async def test_what_others_make_meanwhile_is_nobodys(url: str, owner: asyncpg.Connection) -> None:
+    await migrate(url, [])
+    other = await connect_as_owner(url)
+    async with owner.transaction():
+        before = await read_objects(owner)
+        await owner.execute("CREATE TABLE mine_things (id integer PRIMARY KEY)")
+        await other.execute("CREATE TABLE accountants_own (id integer PRIMARY KEY)")
+        await owner.execute("DO $$ BEGIN CREATE TABLE mine_more (id integer); EXCEPTION WHEN others THEN NULL; END $$")
+        async with owner.transaction():
+            await owner.execute("CREATE FUNCTION mine_one() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+            await other.execute("ALTER TABLE accountants_own ADD COLUMN note text")
+        await record_changes(owner, "mine", "first", before)
+    await other.close()
+    names = {one.name for one in await made_by(owner, "mine")}
+    assert names >= {"mine_things", "mine_things_pkey", "mine_more", "mine_one"}
+    assert names.isdisjoint({"accountants_own", "accountants_own_pkey", "note"})
+
+    async with owner.transaction():
+        await drop_objects(owner, await made_by(owner, "mine"))
+    assert await owner.fetchval("SELECT to_regclass('accountants_own') IS NOT NULL")
+    assert await owner.fetchval("SELECT to_regclass('mine_more') IS NULL")
+
+
+async def test_an_extension_stays_whoever_asked_for_it_first(url: str, owner: asyncpg.Connection) -> None:
+    await migrate(url, [])
+    available = await owner.fetchval("SELECT name FROM pg_available_extensions WHERE name = 'pg_trgm'")
+    if available is None:
+        pytest.skip("this server has no pg_trgm")
+    async with owner.transaction():
+        before = await read_objects(owner)
+        await owner.execute("CREATE EXTENSION pg_trgm")
+        await owner.execute("CREATE TABLE mine_texts (text text)")
+        await record_changes(owner, "mine", "first", before)
+    async with owner.transaction():
+        await drop_objects(owner, await made_by(owner, "mine"))
+    assert await owner.fetchval("SELECT similarity('pegboard', 'pegboard')") == 1
