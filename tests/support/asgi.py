@@ -10,7 +10,7 @@ __all__ = ("Receiver",)
 class Receiver:
     """Sends a request to an ASGI application and takes its answer piece by piece. Use it as an async context manager.
 
-    One that does not `read` never takes more than the status.
+    One that does not `read` never takes more than the status. Of a body that is not `whole` the rest never comes.
     """
 
     def __init__(
@@ -22,9 +22,10 @@ class Receiver:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         read: bool = True,
+        whole: bool = True,
     ) -> None:
         self._app = app
-        self._request = {"type": "http.request", "body": body, "more_body": False}
+        self._request = {"type": "http.request", "body": body, "more_body": not whole}
         self._read = read
         self._sent: asyncio.Queue[Any] = asyncio.Queue()
         self._hung_up = asyncio.Event()

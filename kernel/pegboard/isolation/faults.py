@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
+import litestar.connection
 import redis
 import redis.exceptions
 from litestar.exceptions import HTTPException
@@ -28,8 +29,10 @@ _NOBODYS = (
     asyncpg.exceptions.DataError,
     asyncpg.exceptions._base.ClientConfigurationError,
 )
-_PLATFORM = (*(f"{Path(module.__file__ or '').parent}/" for module in (asyncpg, redis)), "asyncpg/")
-"""Where the clients of PostgreSQL and Redis are; what of asyncpg is compiled says so without a folder."""
+_OTHERS = (*(f"{Path(module.__file__ or '').parent}/" for module in (asyncpg, redis, litestar.connection)), "asyncpg/")
+"""Where one waits for PostgreSQL, for Redis, and for a request's body, which a caller sends as slowly as they like.
+What of asyncpg is compiled says so without a folder.
+"""
 
 
 def find_fault(
@@ -41,12 +44,12 @@ def find_fault(
     refusals, `UpstreamFailed`, `Unavailable`) is none, unless it says 500 itself, and neither are outages of PostgreSQL
     and Redis, transactions in conflict, and callers who leave. The innermost line of a plugin's code decides whose it
     is; without any it is `plugin`'s, whose route or job it was. `timed_out`: the kernel's time-out ended it. Where it
-    waited for PostgreSQL or Redis when its time was up, nobody is to blame.
+    waited for PostgreSQL, Redis or the rest of the caller's body when its time was up, nobody is to blame.
     """
     one = _one(error)
     if timed_out or isinstance(one, TimeoutError):
         kind, lines = "TimeoutError", raised(_cancelled(one).__traceback__)
-        if _waited_for_platform(lines, owners):
+        if _waited_for_others(lines, owners):
             return None
     elif _is_failure(one):
         kind, lines = type(one).__name__, raised(one.__traceback__)
@@ -74,11 +77,11 @@ def _cancelled(error: BaseException) -> BaseException:
     return cause or error
 
 
-def _waited_for_platform(lines: list[Code], owners: Owners) -> bool:
+def _waited_for_others(lines: list[Code], owners: Owners) -> bool:
     for file, _, _ in reversed(lines):
         if owners.is_plugin(file):
             return False
-        if file.startswith(_PLATFORM):
+        if file.startswith(_OTHERS):
             return True
     return False
 

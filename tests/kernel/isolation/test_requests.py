@@ -315,3 +315,12 @@ async def test_each_process_says_so_with_its_heartbeat(platform: TestPlatform, a
         return {"shop": "open"} in [one["breakers"] for one in overview["processes"]]
 
     await until(shown)
+
+
+async def test_callers_who_send_slowly_open_nothing(platform: TestPlatform, breakers: Breakers, ada: Account):
+    headers = {"authorization": f"Bearer {ada.token}", "idempotency-key": "one", "content-length": "100"}
+    for _ in range(6):
+        async with Receiver(platform.app, "/api/v1/shop/slow", body=b"{", whole=False, headers=headers) as receiver:
+            assert receiver.status == 503
+    assert breakers.states() == {}
+    assert await ask(ada, 1) == [200]

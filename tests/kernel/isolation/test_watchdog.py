@@ -74,5 +74,4 @@ async def test_an_idle_loop_is_not_blocked_and_no_thread_is_left(platform: TestP
     await until(a_while)
     await watchdog.stop()
     assert [one for one in lines(log) if one["plugin"] in ("bank", "shop")] == []
-    await asyncio.sleep(0)
     assert threading.active_count() < 50
