@@ -1,7 +1,6 @@
 """Turning plugins on and off: `plugins.toml` and PostgreSQL are both written, or neither is."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -132,7 +131,7 @@ async def toggle(
                 assert revision is not None
                 # Last: from here on only the commit can fail.
                 await asyncio.to_thread(edit.write)
-        except BaseException:
+        except BaseException:  # a cancellation too: file and database change together. It goes on from here
             if edit is not None:
                 await asyncio.shield(asyncio.to_thread(edit.put_back))
             raise
@@ -144,30 +143,38 @@ async def toggle(
         return revision
 
 
-class _OvertakenError(Exception):
-    """Somebody wants other plugins by now."""
-
-
 async def take_back(database: Database, config: Config, failed: Revision) -> None:
     """Have the file say again what is on, after a revision failed that a toggle of ours had asked for.
 
-    Nothing happens where somebody has asked for something else since.
+    Only the file changes: what runs is as it was, and who is in quarantine stays there. Nothing happens where somebody
+    has asked for something else since.
 
     Raises:
         PluginsFileUnwritable: it can't be written any more.
     """
-    async with database.system_transaction() as connection:
-        active = await revisions.active_revision(connection)
-    if active is None:
-        return
-    on, wanted = frozenset(active.plugins), frozenset(failed.plugins)
-
-    async def guard(_connection: Any, now: Revision | None, _file: str) -> None:
-        if now is None or now.number != active.number:
-            raise _OvertakenError
-
-    with contextlib.suppress(_OvertakenError):
-        await toggle(database, config, Switches(on - wanted, wanted - on), cascade=True, origin="cli", guard=guard)
+    path = Path(config.path)
+    edit: FileEdit | None = None
+    try:
+        async with database.system_transaction() as connection:
+            await revisions.lock(connection)
+            active = await revisions.active_revision(connection)
+            wanted = await revisions.wanted_revision(connection)
+            if active is None or wanted is None or wanted.number != active.number:
+                return
+            on, tried = frozenset(active.plugins), frozenset(failed.plugins)
+            switches = Switches(on - tried, tried - on)
+            edit = await asyncio.to_thread(FileEdit, path, partial(with_enabled, switches=switches.each))
+            source = source_hash(edit.hash, switches.applied_to(enabled_plugins(config)))
+            await revisions.record_file(connection, node_name(), file_key(path), source)
+            # Last: from here on only the commit can fail.
+            await asyncio.to_thread(edit.write)
+    except BaseException:  # a cancellation too: file and database change together. It goes on from here
+        if edit is not None:
+            await asyncio.shield(asyncio.to_thread(edit.put_back))
+        raise
+    finally:
+        if edit is not None:
+            edit.close()
 
 
 def write_file(config: Config, switches: Switches, *, cascade: bool = False) -> Switches:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from pegboard_sdk.errors import DomainError
 from pegboard_sdk.ids import new_id
 
 from pegboard.background import supervised
@@ -37,6 +38,7 @@ from pegboard.plugins.processes import node_name
 from pegboard.plugins.quarantine import Cause, Failure
 from pegboard.plugins.registry import Registry
 from pegboard.plugins.revisions import Revision
+from pegboard.plugins.toggle import take_back
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
 from pegboard.runtime import Runtime
 
@@ -218,10 +220,16 @@ class RegistryWatcher:
             except Exception as error:
                 if not isinstance(error, PreparationError | BuildError | StartupError):
                     log.exception("plugins.preparation_failed", revision=wanted.number)
-                # What was to be turned on just stays off. What was on already must not be tried at each start.
-                on = {name: one for name, one in _failures(error).items() if name in active.plugins}
-                if on:
-                    await preparation.put_into_quarantine(self._database, on)
+                # What was to be turned on just stays off, and what runs goes on running. What should be on and was
+                # tried again, as after a release, must not be tried at each start.
+                running = {one.name for one in self._holder.current.registry.plugins}
+                tried = {
+                    name: one
+                    for name, one in _failures(error).items()
+                    if name in active.plugins and name not in running
+                }
+                if tried:
+                    await preparation.put_into_quarantine(self._database, tried)
                 await self._give_up(wanted, str(error) or repr(error))
                 return
             if generation is None:
@@ -265,10 +273,21 @@ class RegistryWatcher:
     async def _give_up(self, wanted: Revision, reason: str) -> None:
         reason = f"{self._kind} {os.getpid()} on {node_name()}: {reason}"
         async with self._database.system_transaction() as connection:
-            if await revisions.fail(connection, wanted.number, reason):
-                log.error("plugins.revision_failed", revision=wanted.number, reason=reason)
+            failed = await revisions.fail(connection, wanted.number, reason)
+        if failed:
+            log.error("plugins.revision_failed", revision=wanted.number, reason=reason)
+        if failed and wanted.origin == "api" and self._file is not None:
+            # The command line waits and does it itself; over the API nobody may be waiting any more.
+            await self._take_back(wanted)
         await self._drop_prepared()
         await revisions.notify(self._database)
+
+    async def _take_back(self, failed: Revision) -> None:
+        """Have this machine's file say again what runs: else its next edit would ask once more for what failed."""
+        try:
+            await take_back(self._database, await asyncio.to_thread(self._reload), failed)
+        except (ConfigError, DomainError) as error:
+            log.warning("plugins.file_not_taken_back", revision=failed.number, error=str(error))
 
     async def _catch_up(self, active: Revision) -> None:
         """The second phase, or what this process missed of it."""

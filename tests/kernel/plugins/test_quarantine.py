@@ -15,6 +15,7 @@ from pegboard.plugins.health_watch import HealthWatch
 from pegboard.plugins.quarantine import Failure
 from pegboard_sdk.ids import new_id
 
+from tests.kernel.plugins.hello import holds
 from tests.support.fleet import Fleet, operator, overview, until
 from tests.support.platform import Account, TestPlatform
 from tests.support.workshop import Workshop
@@ -22,6 +23,20 @@ from tests.support.workshop import Workshop
 BROKEN = (
     'from pathlib import Path\nwith Path("LOG").open("a") as log: log.write("imported ")\nraise ValueError("no ink")'
 )
+FLAKY = """
+import itertools
+from pegboard_sdk import hookimpl
+
+starts = itertools.count()
+
+async def start():
+    if next(starts):
+        raise RuntimeError("the second time it does not start")
+
+@hookimpl
+def on_startup():
+    return start
+"""
 STARTING = "from pegboard_sdk import hookimpl\nasync def start(): 1 / 0\n@hookimpl\ndef on_startup(): return start"
 CHECKED = """
 from pathlib import Path
@@ -147,7 +162,7 @@ async def test_a_release_takes_a_mended_plugin_in_everywhere_and_is_audited(
     assert (await release(account, "broken"))["state"] == "active"
 
     assert await shown(account, "broken") == ("enabled", "")
-    await until(lambda: asyncio.sleep(0, worker.plugins == ["broken"]))
+    await until(lambda: holds(worker.plugins == ["broken"]))
     async with platform.work(account) as work:
         entries = await work.fetch("SELECT * FROM kernel_audit_entries WHERE action = 'kernel:plugin.release'")
     assert [(entry["actor_id"], entry["object_id"]) for entry in entries] == [(account.id, "broken")]
@@ -211,6 +226,25 @@ async def test_a_toggle_that_fails_leaves_the_plugin_off_and_none_in_quarantine(
     assert await standing(platform) == {}
 
 
+async def test_what_a_failed_toggle_takes_back_leaves_others_in_quarantine(fleet: Fleet, workshop: Workshop) -> None:
+    workshop.add("sick")
+    workshop.add("flaky", FLAKY)
+    enable(fleet, "flaky", "sick")
+    platform = await fleet.api()
+    account = await operator(platform)
+    async with platform.runtime.database.system_transaction() as connection:
+        await quarantine.put(connection, "sick", Failure("health", "a headache", "1.0.0"))
+
+    answer = await account.client.post("/api/v1/admin/plugins/sick/disable")
+    revision = await settled(account, answer.json()["revision"]["number"])
+
+    assert (revision["state"], "flaky: its on_startup failed" in revision["reason"]) == ("failed", True)
+    await until(lambda: holds(fleet.enabled() == {"flaky", "sick"}))
+    # Who was in quarantine stays there, and who runs well and failed just now goes on running.
+    assert set(await standing(platform)) == {"sick"}
+    assert await shown(account, "flaky") == ("enabled", "")
+
+
 async def test_only_who_may_release_does_and_only_what_is_quarantined(fleet: Fleet, workshop: Workshop) -> None:
     workshop.add("well")
     platform = await fleet.api()
@@ -253,7 +287,7 @@ async def test_a_plugin_that_stays_unwell_is_taken_out_of_all_processes(
         await watch.look()
 
     await until(lambda: state(account, "patient", "quarantined"))
-    await until(lambda: asyncio.sleep(0, worker.plugins == ["well"]))
+    await until(lambda: holds(worker.plugins == ["well"]))
     reason = (await standing(platform))["patient"].reason
     assert reason == f"its health check head failed {allowed} times in a row: SystemExit: a headache"
     assert "quarantined since" in (await shown(account, "follower"))[1]
