@@ -354,7 +354,7 @@ class ReadWork(Work):
         shared.connection = connecting = _Busy()
         try:
             connection = await self.runtime.database.acquire_reader(self.tenant_id)
-        except BaseException:
+        except BaseException:  # a cancellation too: the next read connects anew. It goes on from here
             if shared.connection is connecting:
                 shared.connection = None
             raise
@@ -434,7 +434,7 @@ async def transact(
                 work.ended()
             if committing is not None:
                 committing()
-    except BaseException:
+    except BaseException:  # a cancellation too: what was used before it stays on record. It goes on from here
         if work is not None:
             work.note_uses()
         raise

@@ -150,7 +150,7 @@ class Executor:
                 finally:
                     work.ended()
                 await self._complete(connection, job, result, closing)
-        except BaseException:
+        except BaseException:  # a cancellation too: what was used before it stays on record. It goes on from here
             if work is not None:
                 work.note_uses()
             raise

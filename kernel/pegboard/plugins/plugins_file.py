@@ -62,7 +62,7 @@ class FileEdit:
                 self._lock.enter_context(_locked(self._target.parent))
                 self._before = self._target.read_bytes()
                 self._after = change(self._before.decode()).encode()
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave the file locked. It goes on from here
             self._lock.close()
             raise
         self.hash_before = hash_of(self._before)
@@ -213,7 +213,7 @@ def _replace(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException:  # an interrupt too must not leave a file behind. It goes on from here
         temporary.unlink(missing_ok=True)
         raise
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -77,7 +77,7 @@ def _module(module: str, symbols: dict[str, Symbol]) -> Iterator[str]:
 
 def _symbol(name: str, symbol: Symbol, thing: Any) -> Iterator[str]:
     yield f"### `{name}`"
-    yield f"```python\n{_stub(name, symbol)}\n```"
+    yield f"```python\n{_declaration(name, symbol)}\n```"
     if symbol.kind != "value":
         yield prose(thing)
     told = [
@@ -92,7 +92,7 @@ def _symbol(name: str, symbol: Symbol, thing: Any) -> Iterator[str]:
         yield "\n".join(told)
 
 
-def _stub(name: str, symbol: Symbol) -> str:
+def _declaration(name: str, symbol: Symbol) -> str:
     if symbol.kind == "value":
         return f"{name}{f': {symbol.type}' if symbol.type else ''} = {symbol.value}"
     if symbol.kind == "function":

@@ -107,7 +107,7 @@ class Servers:
         os.environ[MASTER_KEY] = base64.b64encode(secrets.token_bytes(32)).decode()
         try:
             asyncio.run(_make_templates(folder / "plugins.toml"))
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave servers running. It goes on from here
             servers.stop()
             raise
         return servers

@@ -334,6 +334,7 @@ def health_checks():
         name="blocks_the_loop",
         state="enabled",
         told="The plugin blocks_the_loop.",
+        # It blocks: that is its fault. Nothing waits for it.
         code=HOOK + "import time\n" + ROUTE.replace("BODY", 'time.sleep(0.6)\n        return {"slow": "very"}'),
     ),
 )

@@ -1,6 +1,5 @@
 """What is used without a transaction is on record, and what is used often is counted."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -95,6 +94,6 @@ async def test_uses_that_come_while_others_are_written_are_written_too(platform:
     trail = Trail(platform.runtime.database)
     for number in range(20):
         trail.note(use(platform.system(tenant), f"S{number:02}"))
-        await asyncio.sleep(0)
+        await found(platform, tenant)
     await trail.close()
     assert len(await found(platform, tenant)) == 20

@@ -1,6 +1,5 @@
 """Who blocks the event loop is found out, and told once."""
 
-import asyncio
 import io
 import logging
 import threading

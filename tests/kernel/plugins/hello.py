@@ -19,7 +19,6 @@ class HelloController(Controller):
     @get("/", public=True)
     async def read_greeting(self) -> dict[str, str]:
         '''Greet.'''
-        await asyncio.sleep(0.01)
         return {"greeting": "hello"}
 
 @hookimpl

@@ -11,6 +11,15 @@ from pegboard_sdk.manifest import Manifest
 Hook = Callable[[], Awaitable[None]]
 
 
+async def turns(number: int) -> None:
+    """Let everything else that can run do so, so many times."""
+    loop = asyncio.get_running_loop()
+    for _ in range(number):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+
+
 class Log:
     """What was called, in order. Each call takes several turns of the loop."""
 
@@ -29,16 +38,14 @@ class Log:
     ) -> LoadedPlugin:
         async def up() -> None:
             self.tasks[name] = asyncio.current_task()
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await turns(3)
             self.lines.append(f"{name} up")
             if error is not None:
                 raise error
 
         async def down() -> None:
             assert self.tasks.get(name) in (None, asyncio.current_task())
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await turns(3)
             self.lines.append(f"{name} down")
 
         manifest = Manifest(

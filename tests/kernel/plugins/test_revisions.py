@@ -83,7 +83,7 @@ async def test_requests_go_on_while_plugins_come_and_go(fleet: Fleet, workshop: 
 
 
 async def test_a_request_finishes_on_the_generation_that_it_began_on(fleet: Fleet, workshop: Workshop) -> None:
-    slow = HELLO.replace("await asyncio.sleep(0.01)", "began.set(); await go_on.wait()").replace(
+    slow = HELLO.replace("return {", "began.set(); await go_on.wait(); return {", 1).replace(
         "class Hello", "began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()\n\nclass Hello"
     )
     slow += "\n@hookimpl\ndef on_shutdown():\n    async def stop(): ended.set()\n    return stop\n"
