@@ -108,6 +108,7 @@ class IsolationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health_interval: Seconds = 30.0
     health_failures: Positive = 10
     loop_blocked_after: Seconds = 0.25
+    loop_ended_after: Seconds = 60.0
 
 
 class SecretsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ off the loop's stack what it is doing. An idle loop that is late was not blocked
 """
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -30,13 +31,28 @@ log = structlog.get_logger("pegboard.isolation")
 
 
 class Watchdog:
-    """One per process. `owners` gives whose code is where, `threshold` in seconds is how late the loop may be."""
+    """One per process. `owners` gives whose code is where, `threshold` in seconds is how late the loop may be.
 
-    def __init__(self, owners: Callable[[], Owners], metrics: Metrics, *, threshold: float) -> None:
+    A process that has been blocked for `limit` seconds is of no use to anybody: it is ended (`end`), its transactions
+    roll back, its jobs go to others, and whoever watches it starts it anew. Only time that the thread itself lived
+    through counts, not that of a machine that stood still.
+    """
+
+    def __init__(
+        self,
+        owners: Callable[[], Owners],
+        metrics: Metrics,
+        *,
+        threshold: float,
+        limit: float,
+        end: Callable[[], None] = lambda: os._exit(os.EX_SOFTWARE),
+    ) -> None:
         self._owners = owners
         self._metrics = metrics
         self._threshold = threshold
         self._interval = threshold / 2
+        self._limit = limit
+        self._end = end
         self._due = 0.0
         self._told: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
@@ -48,8 +64,13 @@ class Watchdog:
     @classmethod
     def of(cls, runtime: Runtime) -> Self:
         """The one of the process that `runtime` is of."""
-        threshold = runtime.config.isolation.loop_blocked_after
-        return cls(lambda: runtime.breakers.owners, runtime.metrics, threshold=threshold)
+        isolation = runtime.config.isolation
+        return cls(
+            lambda: runtime.breakers.owners,
+            runtime.metrics,
+            threshold=isolation.loop_blocked_after,
+            limit=isolation.loop_ended_after,
+        )
 
     def start(self) -> None:
         """Watch the loop that runs this."""
@@ -87,9 +108,15 @@ class Watchdog:
         del frame  # it would keep alive what the function holds
         plugin, line = self._owners().innermost(lines) or (KERNEL, lines[-1])
         where, told = place(line), False
-        while self._due == due and not self._stopping.wait(self._interval / 4):
+        watched, step = 0.0, self._interval / 4
+        while self._due == due and not self._stopping.wait(step):
+            watched += step
             if not told and time.monotonic() - due > STUCK:
                 told = self._tell(plugin, where, time.monotonic() - due, "loop.still_blocked")
+            if watched > self._limit:
+                log.critical("loop.ended", plugin=plugin, where=where, seconds=round(time.monotonic() - due, 3))
+                self._end()
+                return
         seconds = time.monotonic() - due
         self._metrics.loop_blocked.labels(plugin).inc(seconds)
         if not told:

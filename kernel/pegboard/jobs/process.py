@@ -74,8 +74,8 @@ async def _run(
     watcher = RegistryWatcher(runtime, kind, holder=holder)
     watchdog = Watchdog.of(runtime)
     try:
-        await watcher.start()
         watchdog.start()
+        await watcher.start()
         part = make(runtime, lambda: holder.current)
         try:
             await part.start()

@@ -19,7 +19,7 @@ __all__ = (
     "Revision",
     "activate_if_ready",
     "active_revision",
-    "claim_migration",
+    "claim_trial",
     "fail",
     "is_known_file",
     "latest_revision",
@@ -38,6 +38,8 @@ CHANNEL = "pegboard_plugins"
 """Notified after each change, outside its transaction. A hint: who hears it reads again."""
 
 _LOCK = 7_306_086_921_600_006
+SERVERS_WAIT = 5.0
+"""Seconds in which only processes that serve no requests begin to try a revision."""
 
 Origin = Literal["file", "api", "cli", "kernel"]
 
@@ -130,24 +132,34 @@ async def propose(
     return _found(row)
 
 
-async def claim_migration(connection: Any, number: int, process: UUID) -> bool:
-    """Whether `process` is the one that runs the revision's migrations: nobody else alive has begun."""
-    return (
-        await connection.fetchval(
-            "UPDATE kernel_plugin_revisions r SET migrator = $2"
-            " WHERE number = $1 AND state = 'preparing' AND migrated_at IS NULL"
-            "   AND (migrator IS NULL OR migrator = $2"
-            "        OR NOT EXISTS (SELECT FROM kernel_live_processes p WHERE p.id = r.migrator))"
-            " RETURNING true",
-            number,
-            process,
-        )
-        or False
+async def claim_trial(connection: Any, number: int, process: UUID, *, serves: bool) -> Literal["ours", "wait", "lost"]:
+    """Whether `process` is the one that tries the revision first: runs its migrations and prepares it, while all others
+    wait. It is `lost` when the one that did has ended, or hangs: then nobody else is to follow it.
+
+    A process that `serves` requests leaves that to the others, where there are any that take it.
+    """
+    migrator = await connection.fetchval(
+        "UPDATE kernel_plugin_revisions SET migrator = coalesce(migrator, $2)"
+        " WHERE number = $1 AND state = 'preparing' AND (migrator IS NOT NULL OR NOT $3"
+        "   OR created_at < now() - make_interval(secs => $4)"
+        "   OR NOT EXISTS (SELECT FROM kernel_live_processes WHERE kind <> 'api'))"
+        " RETURNING migrator",
+        number,
+        process,
+        serves,
+        SERVERS_WAIT,
     )
+    if migrator == process:
+        return "ours"
+    if migrator is None or await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM kernel_live_processes WHERE id = $1)", migrator
+    ):
+        return "wait"
+    return "lost"
 
 
 async def mark_migrated(connection: Any, number: int) -> None:
-    """The revision's migrations have run: processes may build it."""
+    """The revision's migrations have run and one process is ready for it: the others may build it."""
     await connection.execute("UPDATE kernel_plugin_revisions SET migrated_at = now() WHERE number = $1", number)
 
 

@@ -247,25 +247,34 @@ class RegistryWatcher:
             await self._activate(wanted.number)
 
     async def _build(self, wanted: Revision, active: Revision) -> Generation[Any] | None:
-        """The next generation; None while another process runs the migrations."""
-        if wanted.migrated_at is None:
+        """The next generation; None while another process tries it first.
+
+        One goes ahead of all others, as a plugin may end its process at its start, or hang it, and nothing in the
+        process can keep it from that.
+        """
+        first = wanted.migrated_at is None
+        if first:
             async with self._database.system_transaction() as connection:
-                if not await revisions.claim_migration(connection, wanted.number, self.process):
-                    return None
+                claim = await revisions.claim_trial(connection, wanted.number, self.process, serves=self._kind == "api")
+            if claim == "wait":
+                return None
+            if claim == "lost":
+                raise PreparationError("the process that tried it first ended, or hangs; see its log")
         running = self._holder.current.registry
         released = {one.name for one in running.skipped if one.state == "quarantined"}
         released -= (await preparation.quarantined_plugins(self._database)).keys()
         new = set(wanted.plugins) - set(active.plugins) | released.intersection(wanted.plugins)
         registry = await preparation.load(self._configured(wanted), self._database, must=new, running=running)
-        if wanted.migrated_at is None:
+        if first:
             await preparation.migrate_plugins(self._database, registry, new)
-            async with self._database.system_transaction() as connection:
-                await revisions.mark_migrated(connection, wanted.number)
-            await revisions.notify(self._database)
         generation = await self._holder.prepare(registry)
         try:
             await preparation.check_health(registry.plugins, new)
-        except BaseException:
+            if first:
+                async with self._database.system_transaction() as connection:
+                    await revisions.mark_migrated(connection, wanted.number)
+                await revisions.notify(self._database)
+        except BaseException:  # a cancellation too: what was prepared is closed. It goes on from here
             await self._holder.discard(generation)
             raise
         return generation

@@ -54,9 +54,9 @@ class Platform:
             await self._runtime.start()
             self._runtime.limiter.start()
             self._watcher = RegistryWatcher(self._runtime, "api", holder=self.holder)
-            await self._watcher.start()
             self._watchdog = Watchdog.of(self._runtime)
             self._watchdog.start()
+            await self._watcher.start()
         except BaseException:
             await self.stop()
             raise

@@ -41,7 +41,7 @@ async def test_a_plugin_that_sleeps_is_named(platform: TestPlatform, log: io.Byt
     """The shop's route calls the bank's code, which sleeps in the event loop."""
     runtime = platform.runtime
     ada = await platform.account(await platform.tenant())
-    watchdog = Watchdog(lambda: runtime.breakers.owners, runtime.metrics, threshold=0.1)
+    watchdog = Watchdog(lambda: runtime.breakers.owners, runtime.metrics, threshold=0.1, limit=60)
     before = runtime.metrics.loop_blocked.labels("bank")._value.get()
     watchdog.start()
     try:
@@ -63,7 +63,7 @@ async def test_a_plugin_that_sleeps_is_named(platform: TestPlatform, log: io.Byt
 
 async def test_an_idle_loop_is_not_blocked_and_no_thread_is_left(platform: TestPlatform, log: io.BytesIO):
     runtime = platform.runtime
-    watchdog = Watchdog(lambda: runtime.breakers.owners, runtime.metrics, threshold=0.02)
+    watchdog = Watchdog(lambda: runtime.breakers.owners, runtime.metrics, threshold=0.02, limit=60)
     watchdog.start()
     began = time.monotonic()
 
@@ -74,3 +74,19 @@ async def test_an_idle_loop_is_not_blocked_and_no_thread_is_left(platform: TestP
     await watchdog.stop()
     assert [one for one in lines(log) if one["plugin"] in ("bank", "shop")] == []
     assert threading.active_count() < 50
+
+
+async def test_a_process_that_a_plugin_blocks_for_too_long_is_ended(platform: TestPlatform, log: io.BytesIO):
+    runtime = platform.runtime
+    ada = await platform.account(await platform.tenant())
+    ended = threading.Event()
+    watchdog = Watchdog(lambda: runtime.breakers.owners, runtime.metrics, threshold=0.05, limit=0.1, end=ended.set)
+    watchdog.start()
+    try:
+        assert (await ada.client.get("/api/v1/shop/block")).status_code == 200
+        assert ended.is_set()
+    finally:
+        await watchdog.stop()
+    told = [one for one in lines(log) if one["event"] == "loop.ended"]
+    # More than one, as this process was not ended.
+    assert {(one["plugin"], one["where"]) for one in told} == {("bank", f"{BANK}/service.py:12 ponder")}
