@@ -104,6 +104,11 @@ class WorkContext:
         return implementation
 
     def extensions(self, hook: str) -> Sequence[Any]:
+        if self.grant is not None:
+            try:
+                self.grant.check_extensions(hook)
+            except CapabilityDenied as denied:
+                raise self.refused(denied) from None
         return self.registry.extensions.get(hook, ())
 
     def note_service(self, protocol: type, offered_by: str, method: str) -> None:

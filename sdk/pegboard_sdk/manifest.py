@@ -15,7 +15,8 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `outbound_hosts` are hosts that it calls: `api.example.com`, `*.example.com` (its subdomains), `*` (any), each with
     `:port` where it is only that one; or where the address is configured, `settings:<field>` and `secret:<secret>`:
     the host of the URL there. `ai_spend` is whether it may have language models answer (`ModelGateway`), which costs
-    money.
+    money. `extensions` are collecting hooks, such as `payment_providers`, whose items it uses; those that it defines
+    itself it may always use.
     """
 
     tables: list[str] = []
@@ -23,6 +24,7 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secrets: list[str] = []
     ai_spend: bool = False
     services: list[str] = []
+    extensions: list[str] = []
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -88,7 +88,11 @@ class Context(Protocol):
         ...
 
     def extensions(self, hook: str) -> Sequence[Any]:
-        """What the enabled plugins returned from a collecting hook such as `payment_providers`, in plugin order."""
+        """What the enabled plugins returned from a collecting hook such as `payment_providers`, in plugin order.
+
+        Raises:
+            CapabilityDenied: the plugin neither defines the hook nor lists it in `capabilities.extensions`.
+        """
         ...
 
 

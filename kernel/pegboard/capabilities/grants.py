@@ -25,6 +25,7 @@ class Grant:
         self.statements = statements
         self._services = frozenset(capabilities.services)
         self._secrets = frozenset(capabilities.secrets)
+        self._extensions = frozenset(capabilities.extensions)
         self._ai_spend = capabilities.ai_spend
         self._settings = settings
         hosts = capabilities.outbound_hosts
@@ -43,6 +44,16 @@ class Grant:
                 raise self.denied("ai_spend", name, "language models", "add `ai_spend = true` to [capabilities]")
         elif name not in self._services:
             raise self.denied("service", name, f"the service {name}", f'add "{name}" to capabilities.services')
+
+    def check_extensions(self, hook: str) -> None:
+        """Raises:
+        CapabilityDenied: the plugin may not use what others return from `hook`: it works with their secrets and hosts.
+        """
+        if hook not in self._extensions and not hook.startswith(f"{self.plugin}_"):
+            how = f'add "{hook}" to capabilities.extensions'
+            raise self.denied("extensions", hook, f"the items of the hook {hook}", how)
+        if hook == "ai_providers" and not self._ai_spend:
+            raise self.denied("ai_spend", hook, "language models", "add `ai_spend = true` to [capabilities]")
 
     def check_secret(self, name: str) -> None:
         """Raises:

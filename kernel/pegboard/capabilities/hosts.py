@@ -25,6 +25,7 @@ class Destination(msgspec.Struct, frozen=True):
         """The address for people and for the audit trail: a query may hold secrets."""
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
+        # As it is sent, with what is escaped: a control character could not be written down.
         return f"{self.scheme}://{host}{port}{self.path}"
 
 
@@ -47,7 +48,11 @@ def destination_of(url: str) -> Destination:
     if parsed.userinfo:
         raise OutboundAddressInvalid("an address holds no user name or password: send an Authorization header")
     return Destination(
-        str(parsed.copy_with(fragment=None)), parsed.scheme, host, port or _DEFAULT_PORTS[parsed.scheme], parsed.path
+        str(parsed.copy_with(fragment=None)),
+        parsed.scheme,
+        host,
+        port or _DEFAULT_PORTS[parsed.scheme],
+        parsed.raw_path.partition(b"?")[0].decode("ascii"),
     )
 
 

@@ -20,13 +20,17 @@ def made_up(
     *,
     offers: Sequence[Service] = (),
     extensions: dict[str, Sequence[Any]] | None = None,
+    collects: Sequence[str] = (),
     settings: msgspec.Struct | None = None,
     **capabilities: Any,
 ) -> LoadedPlugin:
-    """A plugin that asks for `capabilities` and brings `offers` and `extensions`."""
+    """A plugin that asks for `capabilities` and the items of hooks that it `collects`, and brings `offers` and
+    `extensions`.
+    """
+    asked = Capabilities(extensions=list(collects), **capabilities)
     return LoadedPlugin(
         name=name,
-        manifest=Manifest(name=name, summary=name, version="1", sdk=">=1", capabilities=Capabilities(**capabilities)),
+        manifest=Manifest(name=name, summary=name, version="1", sdk=">=1", capabilities=asked),
         distribution="",
         services=offers,
         extensions=extensions or {},

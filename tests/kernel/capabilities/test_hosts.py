@@ -76,3 +76,7 @@ def test_a_setting_that_there_is_not_keeps_the_plugin_from_being_on():
 
 class Settings(msgspec.Struct, frozen=True):
     address: str = ""
+
+
+def test_what_is_shown_can_be_written_down():
+    assert destination_of("https://api.example.com/a%00b%0A?key=secret").shown == "https://api.example.com/a%00b%0A"

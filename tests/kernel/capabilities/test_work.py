@@ -61,7 +61,7 @@ def till() -> TillService:
 def registry(with_plugins: MakeRegistry, till: TillService) -> Registry:
     return with_plugins(
         made_up("till", offers=[Service(Tills, till)], secrets=["till.key"], extensions={"doors": [Door()]}),
-        made_up("shop", services=["Tills"], secrets=["shop.key"]),
+        made_up("shop", services=["Tills"], secrets=["shop.key"], collects=["doors"]),
         made_up("thief"),
     )
 
@@ -126,6 +126,19 @@ class TestWhoActs:
         async with work_of(platform, registry, tenant, "shop") as uow:
             (door,) = uow.extensions("doors")
             assert (door.name, await door.who(uow)) == ("door", "till")
+
+    async def test_items_of_others_are_for_who_asked_for_them(
+        self, platform: TestPlatform, with_plugins: MakeRegistry, registry: Registry, tenant: UUID
+    ):
+        async with work_of(platform, registry, tenant, "thief") as uow:
+            with pytest.raises(CapabilityDenied, match=r'add "doors" to capabilities\.extensions'):
+                uow.extensions("doors")
+        spender = with_plugins(made_up("spender", collects=["ai_providers"]))
+        async with work_of(platform, spender, tenant, "spender") as uow:
+            with pytest.raises(CapabilityDenied, match=r"ai_spend = true"):
+                uow.extensions("ai_providers")
+        found = await entries(platform, tenant, "kernel:extensions.use")
+        assert [(entry["object"], entry["outcome"]) for entry in found] == [("doors", "refused")]
 
     async def test_so_it_is_in_steps(self, platform: TestPlatform, registry: Registry, tenant: UUID):
         stepped = SteppedWork(platform.runtime, registry, platform.system(tenant), "r", plugin="shop")

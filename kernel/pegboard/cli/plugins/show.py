@@ -58,6 +58,7 @@ def _show(plugin: "PluginView") -> None:
         ("tables", plugin.capabilities.tables),
         ("calls", plugin.capabilities.outbound_hosts),
         ("secrets", plugin.capabilities.secrets),
+        ("collects", plugin.capabilities.extensions),
         ("ai spend", "yes" if plugin.capabilities.ai_spend else None),
         ("routes", routes),
     )

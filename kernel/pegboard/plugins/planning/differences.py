@@ -67,6 +67,7 @@ def capabilities_of(contract: Contract) -> list[str]:
     phrases = [f"calls {host}" for host in asked.outbound_hosts]
     phrases += [f"reads the secret {secret}" for secret in asked.secrets]
     phrases += [f"uses {service}" for service in asked.services]
+    phrases += [f"uses what others add to {hook}" for hook in asked.extensions]
     phrases += ["spends on language models"] if asked.ai_spend else []
     return [f"{contract.name} {phrase}" for phrase in phrases]
 
