@@ -56,7 +56,7 @@ class HealthWatch:
 
     async def look(self) -> None:
         """One look at all plugins."""
-        found = await check_plugins(self._runtime)
+        found = await check_plugins(self._runtime, in_turn=True)
         if (await check_ready(self._runtime)).status == "unready":
             return
         for plugin in found:

@@ -11,6 +11,8 @@ from pegboard.plugins.registry import LoadedPlugin, Registry
 
 __all__ = ("StartupError", "plugins_lifespan")
 
+GRACE = 1.0
+"""Seconds that a plugin's code gets to take note of its cancellation, before it is left behind."""
 log = structlog.get_logger("pegboard.plugins.generation")
 
 
@@ -46,8 +48,12 @@ async def plugins_lifespan(registry: Registry, limit: float) -> AsyncIterator[No
     finally:
         for life in reversed(lives.values()):
             life.end()
-        if lives:
-            await asyncio.wait([life.task for life in lives.values()])
+        ending = [life.task for life in lives.values() if not life.abandoned]
+        if ending:
+            # Each is bounded already, unless it swallows its cancellation.
+            _, stuck = await asyncio.wait(ending, timeout=len(ending) * (limit + GRACE))
+            for task in stuck:
+                log.error("plugin.shutdown_abandoned", task=task.get_name())
 
 
 class _Life:
@@ -57,6 +63,8 @@ class _Life:
         self.decided = asyncio.Event()
         """Set once it has started, or will not."""
         self.failure: str | None = None
+        self.abandoned = False
+        """Whether its start goes on and on, although it was cancelled."""
         self._plugin = plugin
         self._limit = limit
         self._runs = False
@@ -89,6 +97,7 @@ class _Life:
 
     async def _start(self) -> None:
         clock = asyncio.timeout(self._limit)
+        abandon = asyncio.get_running_loop().call_later(self._limit + GRACE, self._abandon)
         try:
             if self._plugin.on_startup is not None:
                 async with clock:
@@ -98,7 +107,16 @@ class _Life:
             told = f"it took longer than {self._limit:g} s" if late else describe(error)
             self.failure = f"its on_startup failed: {told}"
         else:
-            self._runs = True
+            self._runs = not self.abandoned
+        finally:
+            abandon.cancel()
+
+    def _abandon(self) -> None:
+        self.abandoned = True
+        self.failure = (
+            f"its on_startup failed: it took longer than {self._limit:g} s, and goes on though it was cancelled"
+        )
+        self.decided.set()
 
     async def _shut_down(self) -> None:
         try:

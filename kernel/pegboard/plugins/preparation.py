@@ -14,7 +14,7 @@ from pegboard.database.migrations import KERNEL, MigrationError, load_migrations
 from pegboard.database.pool import Database
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins import quarantine
-from pegboard.plugins.hooks import describe
+from pegboard.plugins.asking import ask
 from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
@@ -217,14 +217,7 @@ async def check_health(plugins: Iterable[LoadedPlugin], names: Collection[str]) 
         for check in plugin.health_checks:
             if check.upstream:
                 continue
-            try:
-                async with asyncio.timeout(check.timeout):
-                    detail = await check.check()
-            except TimeoutError:
-                detail = f"no answer within {check.timeout:g} s"
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it raises: unwell
-                detail = describe(error)
-            if detail is not None:
+            if (detail := await ask(check)) is not None:
                 unwell[plugin.name] = f"its health check {check.name} says: {detail}"
     if unwell:
         raise PreparationError(_joined(unwell), {name: Failure("health", why) for name, why in unwell.items()})

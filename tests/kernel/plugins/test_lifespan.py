@@ -133,3 +133,23 @@ async def test_a_start_that_is_cancelled_ends_what_had_started() -> None:
         await start
 
     assert log.lines == ["well up", "well down"]
+
+
+async def test_a_start_that_does_not_heed_its_cancellation_is_left_behind() -> None:
+    log = Log()
+    go_on = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not go_on.is_set():
+            try:
+                await go_on.wait()
+            except asyncio.CancelledError:
+                continue
+
+    with pytest.raises(StartupError) as caught:
+        async with asyncio.timeout(20):
+            await live(log.plugin("well"), log.plugin("stubborn", on_startup=stubborn), limit=0.05)
+    go_on.set()
+    assert list(caught.value.failed) == ["stubborn"]
+    assert "goes on though it was cancelled" in caught.value.failed["stubborn"]
+    assert log.lines == ["well up", "well down"]
