@@ -44,6 +44,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
+    authenticated_at: int | None = None
+    """When the account last proved who it is (Unix seconds); None where nobody did, as with an API key."""
+    methods: frozenset[str] = frozenset()
+    """How it proved it, by RFC 8176's names: `pwd`, `otp`, `hwk`, …"""
 
     def may(self, permission: str) -> bool:
         """Whether the principal holds `permission` (`<plugin>:<noun>.<verb>`). The system principal holds all."""

@@ -85,6 +85,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     guessable: bool
     errors: tuple[type[DomainError], ...]
     timeout: float | None = None
+    fresh: bool = False
+    """Whether the account must have proved lately who it is (`auth.fresh_ttl`)."""
 
 
 class Exchange(Protocol):
@@ -224,11 +226,14 @@ def _route(
     max_body: int | None,
     media_type: str | None,
     deprecated: bool,
+    fresh: bool,
     also: Mapping[int, str] | None = None,
     timeout: float | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     if (permission is None) == (not public):
         raise TypeError("a route declares either permission=… or public=True")
+    if fresh and public:
+        raise TypeError("a public route can't ask for a fresh proof: nobody is logged in there")
     route = Route(
         permission=permission,
         public=public,
@@ -240,6 +245,7 @@ def _route(
         guessable=guessable,
         errors=tuple(errors),
         timeout=timeout,
+        fresh=fresh,
     )
     limits: dict[str, Any] = {} if max_body is None else {"request_max_body_size": max_body}
     if media_type is not None:
@@ -269,12 +275,17 @@ def get(
     errors: Sequence[type[DomainError]] = (),
     media_type: str | None = None,
     deprecated: bool = False,
+    fresh: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
-    """A read: no transaction, no writes. `errors` documents the problems that it can answer with."""
+    """A read: no transaction, no writes. `errors` documents the problems that it can answer with.
+
+    `fresh=True`, here and in all others: the account must have proved within `auth.fresh_ttl` who it is, else the
+    answer is 401 `auth.step_up_required`.
+    """
     return _route(
         "GET", path, permission=permission, public=public, idempotency="none", external=external,
         isolation="read committed", status=status, guessable=False, errors=errors, max_body=None,
-        media_type=media_type, deprecated=deprecated,
+        media_type=media_type, deprecated=deprecated, fresh=fresh,
     )  # fmt: skip
 
 
@@ -292,6 +303,7 @@ def post(
     max_body: int | None = None,
     media_type: str | None = None,
     deprecated: bool = False,
+    fresh: bool = False,
     also: Mapping[int, str] | None = None,
     timeout: float | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
@@ -306,7 +318,7 @@ def post(
     return _route(
         "POST", path, permission=permission, public=public, idempotency=idempotency, external=external,
         isolation=isolation, status=status, guessable=guessable, errors=errors, max_body=max_body,
-        media_type=media_type, deprecated=deprecated, also=also, timeout=timeout,
+        media_type=media_type, deprecated=deprecated, fresh=fresh, also=also, timeout=timeout,
     )  # fmt: skip
 
 
@@ -321,12 +333,13 @@ def put(
     errors: Sequence[type[DomainError]] = (),
     max_body: int | None = None,
     deprecated: bool = False,
+    fresh: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Replace an object, in one transaction."""
     return _route(
         "PUT", path, permission=permission, public=public, idempotency="optional", external=external,
         isolation=isolation, status=status, guessable=False, errors=errors, max_body=max_body,
-        media_type=None, deprecated=deprecated,
+        media_type=None, deprecated=deprecated, fresh=fresh,
     )  # fmt: skip
 
 
@@ -341,12 +354,13 @@ def patch(
     errors: Sequence[type[DomainError]] = (),
     max_body: int | None = None,
     deprecated: bool = False,
+    fresh: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Change fields of an object, in one transaction; fields that weren't sent are `msgspec.UNSET`."""
     return _route(
         "PATCH", path, permission=permission, public=public, idempotency="optional", external=external,
         isolation=isolation, status=status, guessable=False, errors=errors, max_body=max_body,
-        media_type=None, deprecated=deprecated,
+        media_type=None, deprecated=deprecated, fresh=fresh,
     )  # fmt: skip
 
 
@@ -360,10 +374,11 @@ def delete(
     status: int = 204,
     errors: Sequence[type[DomainError]] = (),
     deprecated: bool = False,
+    fresh: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Remove an object, in one transaction. Doing it twice is not an error of the second."""
     return _route(
         "DELETE", path, permission=permission, public=public, idempotency="optional", external=external,
         isolation=isolation, status=status, guessable=False, errors=errors, max_body=None,
-        media_type=None, deprecated=deprecated,
+        media_type=None, deprecated=deprecated, fresh=fresh,
     )  # fmt: skip

@@ -73,6 +73,7 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     registration: Literal["open", "closed"] = "open"
     password_min_length: Annotated[int, msgspec.Meta(ge=8, le=128)] = 12
     hash_threads: Positive = 2
+    fresh_ttl: Positive = 300
 
 
 class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

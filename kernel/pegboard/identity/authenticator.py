@@ -13,7 +13,7 @@ from pegboard_sdk.access import Principal
 
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
-from pegboard.identity.errors import SessionEnded
+from pegboard.identity.errors import SessionEnded, StepUpRequired
 from pegboard.identity.keys import KeyRing
 from pegboard.identity.passwords import Passwords
 from pegboard.identity.revocations import MAX_AGE, RevocationFeed
@@ -46,6 +46,7 @@ class Authenticator:
         self.tokens = Tokens(self.keys, issuer=config.http.public_url or "pegboard", ttl=config.auth.access_ttl)
         self.passwords = Passwords(threads=config.auth.hash_threads)
         self.revocations = RevocationFeed(database, lifetime=config.auth.access_ttl, on_revoked=self._forget)
+        self._fresh_ttl = config.auth.fresh_ttl
         self._known: dict[bytes, _Known] = {}
         self._digests: dict[UUID, set[bytes]] = {}
         self._permissions: list[tuple[Registry, dict[frozenset[str], frozenset[str]]]] = []
@@ -94,6 +95,16 @@ class Authenticator:
         self._remember(_digest(token), _Known(access, access.exp, principal, registry))
         return principal
 
+    def require_fresh(self, principal: Principal) -> None:
+        """Refuse who has not proved within `auth.fresh_ttl` who they are. The system principal needs no proof.
+
+        Raises:
+            StepUpRequired: the proof is older, or there was none, as with an API key.
+        """
+        proven = principal.authenticated_at
+        if principal.kind != "system" and (proven is None or time.time() - proven > self._fresh_ttl):
+            raise StepUpRequired(self._fresh_ttl)
+
     def anonymous(self, tenant_id: UUID, registry: Registry) -> Principal:
         """Somebody who is not logged in, in a tenant."""
         roles = frozenset((ANONYMOUS,))
@@ -123,6 +134,8 @@ class Authenticator:
             session_id=access.sid,
             roles=roles,
             permissions=permissions,
+            authenticated_at=access.auth_time,
+            methods=frozenset(access.amr),
         )
 
     def _remember(self, digest: bytes, known: _Known) -> None:

@@ -1,11 +1,11 @@
 """The routes of identity: /auth, /admin/accounts and the published keys."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar.params import QueryParameter
 from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthorized, Unavailable
-from pegboard_sdk.http import Controller, Response, get, post, put
+from pegboard_sdk.http import Controller, Request, Response, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
 from pegboard.identity.accounts import AccountService
@@ -22,15 +22,24 @@ from pegboard.identity.errors import (
     SessionEnded,
 )
 from pegboard.identity.keys import JsonWebKeySet
+from pegboard.identity.log_in import LogInService
 from pegboard.identity.permissions import ACCOUNT_DISABLE, ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
-from pegboard.identity.schemas import Account, LogIn, RefreshRequest, Register, Roles, StatusChange, TokenPair
+from pegboard.identity.schemas import (
+    Account,
+    Challenge,
+    LogIn,
+    RefreshRequest,
+    Register,
+    Roles,
+    StatusChange,
+    TokenPair,
+)
 from pegboard.identity.sessions import SessionService
+from pegboard.identity.signed_in import NO_STORE, signed_in
+from pegboard.web.devices import device_of
 from pegboard.work import SteppedWork, Work
 
 __all__ = ("CONTROLLERS", "AccountController", "AuthController", "JwksController")
-
-_NO_STORE = {"Cache-Control": "no-store"}
-"""Tokens must not stay in a cache (RFC 6749, 5.1)."""
 
 EmailFilter = Annotated[
     str | None, QueryParameter(name="email", max_length=EMAIL_MAX, description="Only the account with this address.")
@@ -64,11 +73,16 @@ class AuthController(Controller):
         guessable=True,
         status=200,
         errors=(BadCredentials, AccountDisabled, Unavailable),
+        also={202: "The password is right, and the account needs another factor: answer the challenge."},
     )
-    async def log_in(self, data: LogIn, uow: SteppedWork) -> Response[TokenPair]:
-        """Exchange an e-mail address and a password for tokens."""
-        pair = await SessionService(uow.runtime).log_in(uow, email=data.email, password=data.password)
-        return Response(pair, status_code=200, headers=_NO_STORE)
+    async def log_in(
+        self, data: LogIn, request: Request[Any, Any, Any], uow: SteppedWork
+    ) -> Response[TokenPair | Challenge]:
+        """Exchange an e-mail address and a password for tokens, or for the challenge that the account needs besides."""
+        outcome = await LogInService(uow.runtime).log_in(
+            uow, email=data.email, password=data.password, device=device_of(request)
+        )
+        return signed_in(uow, outcome)
 
     @post(
         "/refresh",
@@ -79,10 +93,12 @@ class AuthController(Controller):
         status=200,
         errors=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded),
     )
-    async def refresh_session(self, data: RefreshRequest, uow: SteppedWork) -> Response[TokenPair]:
+    async def refresh_session(
+        self, data: RefreshRequest, request: Request[Any, Any, Any], uow: SteppedWork
+    ) -> Response[TokenPair]:
         """Exchange a refresh token for new tokens. Each refresh token is good for one exchange."""
-        pair = await SessionService(uow.runtime).refresh(uow, data.refresh_token)
-        return Response(pair, status_code=200, headers=_NO_STORE)
+        pair = await SessionService(uow.runtime).refresh(uow, data.refresh_token, device=device_of(request))
+        return Response(pair, status_code=200, headers=NO_STORE)
 
     @post("/logout", permission=SESSION_END, idempotency="none", status=204, errors=(Unauthorized,))
     async def log_out(self, uow: Work) -> None:

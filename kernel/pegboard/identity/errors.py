@@ -12,6 +12,7 @@ __all__ = (
     "RefreshTokenReused",
     "RegistrationClosed",
     "SessionEnded",
+    "StepUpRequired",
 )
 
 
@@ -40,6 +41,19 @@ class SessionEnded(Unauthorized):
 
     def __init__(self) -> None:
         super().__init__("The session has ended: log in again.")
+
+
+class StepUpRequired(Unauthorized):
+    """The account must prove anew who it is (RFC 9470): its last proof is too old for this."""
+
+    code = "auth.step_up_required"
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__(
+            f"This needs a proof of who you are that is no older than {max_age} s: POST /api/v1/auth/step-up, then try"
+            " again with the token that it gives.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_user_authentication", max_age={max_age}'},
+        )
 
 
 class RefreshTokenInvalid(Unauthorized):

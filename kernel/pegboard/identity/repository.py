@@ -10,9 +10,12 @@ from uuid import UUID
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.work import Record, UnitOfWork
 
-__all__ = ("IdentityRepository", "RevokeReason")
+from pegboard.identity.devices import UNKNOWN, Device
 
-RevokeReason = Literal["logout", "reuse", "roles", "disabled"]
+__all__ = ("IdentityRepository", "RevokeReason", "SessionKind")
+
+RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "password"]
+SessionKind = Literal["log_in", "api_key", "client"]
 
 _ACCOUNT = """
 SELECT a.id, a.tenant_id, a.email, a.display_name, a.status, a.created_at,
@@ -154,20 +157,40 @@ class IdentityRepository:
 
     # Sessions and refresh tokens
 
-    async def insert_session(self, account_id: UUID, *, ttl: int) -> UUID:
-        """A session that ends in `ttl` seconds unless it is refreshed."""
-        session_id = new_id()
-        await self._uow.execute(
+    async def insert_session(
+        self,
+        account_id: UUID,
+        *,
+        ttl: int | None,
+        kind: SessionKind = "log_in",
+        label: str = "",
+        device: Device = UNKNOWN,
+        methods: Sequence[str] = (),
+    ) -> Record:
+        """A session that ends in `ttl` seconds unless it is refreshed; None: not by itself. Its owner was proven just
+        now by `methods`.
+
+        Gives `id` and `authenticated_at` (Unix seconds).
+        """
+        row = await self._uow.fetchrow(
             """
-            INSERT INTO kernel_sessions (id, tenant_id, account_id, expires_at)
-            VALUES ($1, $2, $3, now() + make_interval(secs => $4))
+            INSERT INTO kernel_sessions
+                (id, tenant_id, account_id, expires_at, kind, label, ip, user_agent, methods)
+            VALUES ($1, $2, $3, coalesce(now() + make_interval(secs => $4), 'infinity'), $5, $6, $7, $8, $9)
+            RETURNING id, extract(epoch FROM authenticated_at)::bigint AS authenticated_at
             """,
-            session_id,
+            new_id(),
             self._tenant,
             account_id,
             ttl,
+            kind,
+            label,
+            device.ip,
+            device.user_agent,
+            list(methods),
         )
-        return session_id
+        assert row is not None, "an INSERT without a condition gives its row"
+        return row
 
     async def insert_token(self, session_id: UUID, digest: bytes, *, parent_id: UUID | None, ttl: int) -> None:
         """A refresh token that is good for `ttl` seconds."""
@@ -204,7 +227,8 @@ class IdentityRepository:
         """
         row = await self._uow.fetchrow(
             """
-            SELECT t.id AS token_id, s.account_id, a.status,
+            SELECT t.id AS token_id, s.account_id, a.status, s.methods,
+                   extract(epoch FROM s.authenticated_at)::bigint AS authenticated_at,
                    extract(epoch FROM now() - s.created_at)::int AS session_age,
                    s.revoked_at IS NULL AND s.expires_at > now() AS session_stands,
                    t.expires_at > now() AS token_stands,
@@ -232,14 +256,19 @@ class IdentityRepository:
             token_id,
         )
 
-    async def extend_session(self, session_id: UUID, *, ttl: int) -> None:
-        """The session ends in `ttl` seconds from now unless it is refreshed again."""
+    async def extend_session(self, session_id: UUID, *, ttl: int, device: Device) -> None:
+        """The session is used from `device`, and ends in `ttl` seconds from now unless it is refreshed again."""
         await self._uow.execute(
-            "UPDATE kernel_sessions SET expires_at = now() + make_interval(secs => $3)"
-            " WHERE tenant_id = $1 AND id = $2",
+            """
+            UPDATE kernel_sessions
+            SET expires_at = now() + make_interval(secs => $3), last_used_at = now(), ip = $4, user_agent = $5
+            WHERE tenant_id = $1 AND id = $2
+            """,
             self._tenant,
             session_id,
             ttl,
+            device.ip,
+            device.user_agent,
         )
 
     async def revoke(

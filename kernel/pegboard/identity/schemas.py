@@ -8,7 +8,17 @@ import msgspec
 
 from pegboard.identity.credentials import EMAIL_MAX, PASSWORD_MAX
 
-__all__ = ("Account", "LogIn", "RefreshRequest", "Register", "Roles", "Status", "StatusChange", "TokenPair")
+__all__ = (
+    "Account",
+    "Challenge",
+    "LogIn",
+    "RefreshRequest",
+    "Register",
+    "Roles",
+    "Status",
+    "StatusChange",
+    "TokenPair",
+)
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Email = Annotated[
@@ -57,6 +67,16 @@ class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
     refresh_expires_in: int
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # RFC 6750's name of the kind
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """The first factor was right, and the account needs another: answer `challenge` by one of `methods` within
+    `expires_in` seconds.
+    """
+
+    challenge: str
+    methods: list[str]
+    expires_in: int
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

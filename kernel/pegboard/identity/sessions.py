@@ -1,5 +1,6 @@
-"""Logging in, refreshing and logging out. A session is what one log-in began: a family of refresh tokens."""
+"""Opening, refreshing and ending sessions. One that a log-in began is a family of refresh tokens."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -7,14 +8,9 @@ import msgspec
 from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import DomainError
 
-from pegboard.audit.writer import insert_entry, record_refusal
-from pegboard.identity.errors import (
-    AccountDisabled,
-    BadCredentials,
-    RefreshTokenInvalid,
-    RefreshTokenReused,
-    SessionEnded,
-)
+from pegboard.audit.writer import insert_entry
+from pegboard.identity.devices import UNKNOWN, Device
+from pegboard.identity.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
 from pegboard.identity.permissions import SESSION_END
 from pegboard.identity.refresh_tokens import RefreshTokens
 from pegboard.identity.repository import IdentityRepository, RevokeReason
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
     from pegboard.runtime import Runtime
     from pegboard.work import SteppedWork, Work
 
-__all__ = ("OpenSession", "SessionService")
+__all__ = ("SESSION_OPEN", "OpenSession", "SessionService")
 
 SESSION_OPEN = "account:session.open"
 
@@ -39,6 +35,9 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str
     expires_in: int
     """Seconds until it ends unless it is refreshed."""
+    authenticated_at: int
+    """When its owner last proved who they are (Unix seconds)."""
+    methods: list[str]
 
 
 class SessionService:
@@ -50,40 +49,15 @@ class SessionService:
         self._authenticator = runtime.authenticator
         self._refresh_tokens = RefreshTokens(runtime.vault)
 
-    async def log_in(self, uow: "SteppedWork", *, email: str, password: str) -> TokenPair:
-        """Open a session for who knows the password.
-
-        An unknown address takes the same steps as a wrong password, a hash included. No transaction is open meanwhile.
-
-        Raises:
-            TooManyRequests: too many attempts with this address, wherever from and whether or not it is known.
-            BadCredentials: no account has this address and password.
-            AccountDisabled: the password is right; the account is disabled.
-            Unavailable: too many people are logging in.
-        """
-        await self._count_attempt(uow.principal.tenant_id, email)
-        async with uow.step() as work:
-            found = await IdentityRepository(work).credentials(email.strip())
-        account_id, stored = (found["id"], found["password_hash"]) if found else (None, None)
-        if not await self._authenticator.passwords.verify(stored, password) or account_id is None or stored is None:
-            await self._refused(uow, account_id, "bad credentials")
-            raise BadCredentials
-        renewed = None
-        if self._authenticator.passwords.outdated(stored):
-            renewed = await self._authenticator.passwords.hash(password)
-        async with uow.step() as work:
-            opened = await self._open_checked(work, account_id, stored, renewed)
-        if opened is None:
-            await self._refused(uow, account_id, "disabled")
-            raise AccountDisabled
-        return self.issue(opened)
-
-    async def open(self, work: "Work", account_id: UUID) -> OpenSession:
-        """Open a session for an account, in the caller's transaction. Who that is was checked before."""
+    async def open(
+        self, work: "Work", account_id: UUID, *, methods: Sequence[str] = ("pwd",), device: Device = UNKNOWN
+    ) -> OpenSession:
+        """Open a session for an account, in the caller's transaction. Who that is was checked before, by `methods`."""
         repository = IdentityRepository(work)
         token = self._refresh_tokens.first()
         ttl = min(self._config.refresh_ttl, self._config.session_max_age)
-        session_id = await repository.insert_session(account_id, ttl=ttl)
+        session = await repository.insert_session(account_id, ttl=ttl, device=device, methods=methods)
+        session_id = session["id"]
         await repository.insert_token(session_id, self._refresh_tokens.digest(token), parent_id=None, ttl=ttl)
         actor = Principal(kind="account", tenant_id=work.tenant_id, account_id=account_id, session_id=session_id)
         await insert_entry(work, SESSION_OPEN, object_type="account", object_id=account_id, actor=actor)
@@ -94,9 +68,11 @@ class SessionService:
             roles=await repository.roles(account_id),
             refresh_token=token,
             expires_in=ttl,
+            authenticated_at=session["authenticated_at"],
+            methods=list(methods),
         )
 
-    async def refresh(self, uow: "SteppedWork", token: str) -> TokenPair:
+    async def refresh(self, uow: "SteppedWork", token: str, *, device: Device = UNKNOWN) -> TokenPair:
         """Exchange a refresh token for its child and a new access token.
 
         The same token again gives the same child while that is unused, for `auth.refresh_grace` seconds: an answer may
@@ -109,7 +85,7 @@ class SessionService:
             SessionEnded: the session was ended or is older than `auth.session_max_age`, or the account is disabled.
         """
         async with uow.step() as work:
-            outcome = await self._exchange(work, token)
+            outcome = await self._exchange(work, token, device)
         # Raised only now: the end of a session must be committed, not rolled back by its own error.
         if isinstance(outcome, DomainError):
             raise outcome
@@ -144,34 +120,15 @@ class SessionService:
                 tenant_id=session.tenant_id,
                 session_id=session.session_id,
                 roles=session.roles,
+                authenticated_at=session.authenticated_at,
+                methods=session.methods,
             ),
             refresh_token=session.refresh_token,
             expires_in=tokens.ttl,
             refresh_expires_in=session.expires_in,
         )
 
-    async def _count_attempt(self, tenant_id: UUID, email: str) -> None:
-        """Who guesses one account's password from many addresses is slowed down too."""
-        # Keyed, so that Redis holds nothing that tells who logs in.
-        known_as = self._runtime.vault.derive("identity.login_rate", tenant_id.bytes + email.strip().lower().encode())
-        await self._runtime.limiter.check_shared(
-            f"login:{known_as.hex()[:32]}", self._runtime.config.http.rate_per_login
-        )
-
-    async def _open_checked(
-        self, work: "Work", account_id: UUID, stored: str, renewed: str | None
-    ) -> OpenSession | None:
-        repository = IdentityRepository(work)
-        account = await repository.lock_account(account_id, change=renewed is not None)
-        if account is None or account["password_hash"] != stored:
-            raise BadCredentials  # it changed while we were hashing
-        if account["status"] != "active":
-            return None
-        if renewed is not None:
-            await repository.set_password_hash(account_id, renewed)
-        return await self.open(work, account_id)
-
-    async def _exchange(self, work: "Work", token: str) -> OpenSession | DomainError:
+    async def _exchange(self, work: "Work", token: str, device: Device) -> OpenSession | DomainError:
         repository = IdentityRepository(work)
         digest = self._refresh_tokens.digest(token)
         session_id = await repository.lock_session_of(digest)
@@ -188,7 +145,7 @@ class SessionService:
         if not state["used"]:
             await repository.mark_used(state["token_id"])
             await repository.insert_token(session_id, child_digest, parent_id=state["token_id"], ttl=ttl)
-            await repository.extend_session(session_id, ttl=ttl)
+            await repository.extend_session(session_id, ttl=ttl, device=device)
         elif not state["in_grace"] or state["child_used"]:
             await self.revoke(work, "reuse", session_id=session_id)
             return RefreshTokenReused()
@@ -201,16 +158,6 @@ class SessionService:
             roles=await repository.roles(state["account_id"]),
             refresh_token=child,
             expires_in=ttl,
-        )
-
-    async def _refused(self, uow: "SteppedWork", account_id: UUID | None, reason: str) -> None:
-        # An entry for an unknown address too, without the address: people type passwords there.
-        await record_refusal(
-            self._runtime,
-            uow.principal,
-            SESSION_OPEN,
-            reason,
-            uow.request_id,
-            object_type="account",
-            object_id=account_id,
+            authenticated_at=state["authenticated_at"],
+            methods=state["methods"],
         )

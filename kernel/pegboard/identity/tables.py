@@ -1,10 +1,18 @@
 """The tables of identity, as Piccolo sees them; their queries are SQL, in the repository."""
 
-from piccolo.columns import UUID, Bytea, Column, Text, Timestamptz
+from piccolo.columns import UUID, Array, Bytea, Column, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
-__all__ = ("TABLES", "KernelAccount", "KernelRefreshToken", "KernelRoleGrant", "KernelSession", "KernelSigningKey")
+__all__ = (
+    "TABLES",
+    "KernelAccount",
+    "KernelOneTimeToken",
+    "KernelRefreshToken",
+    "KernelRoleGrant",
+    "KernelSession",
+    "KernelSigningKey",
+)
 
 
 class TransactionId(Column):
@@ -26,6 +34,7 @@ class KernelAccount(Table, tablename="kernel_accounts"):
     password_hash = Text(null=True, default=None, secret=True)
     display_name = Text(null=False, default=None)
     status = Text(null=False, default="active")
+    email_verified_at = Timestamptz(null=True, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
@@ -42,15 +51,22 @@ class KernelRoleGrant(Table, tablename="kernel_role_grants"):
 
 
 class KernelSession(Table, tablename="kernel_sessions"):
-    """A log-in: the family of refresh tokens that came from it."""
+    """What authenticates: a log-in (the family of refresh tokens that came from it), an API key, a client's grant."""
 
     id = UUID(primary_key=True, default=None)
     tenant_id = UUID(null=False, default=None)
     account_id = UUID(null=False, default=None)
+    kind = Text(null=False, default="log_in")
+    label = Text(null=False, default="")
+    user_agent = Text(null=False, default="")
+    ip = Text(null=False, default="")
     expires_at = Timestamptz(null=False, default=None)
     revoked_at = Timestamptz(null=True, default=None)
     revoked_reason = Text(null=True, default=None)
     revoked_xid = TransactionId(null=True, default=None)
+    last_used_at = Timestamptz(null=False, default=TimestamptzNow())
+    authenticated_at = Timestamptz(null=False, default=TimestamptzNow())
+    methods = Array(Text(), null=False, default=list)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
@@ -62,6 +78,21 @@ class KernelRefreshToken(Table, tablename="kernel_refresh_tokens"):
     tenant_id = UUID(null=False, default=None)
     session_id = UUID(null=False, default=None)
     parent_id = UUID(null=True, default=None)
+    digest = Bytea(null=False, default=None)
+    expires_at = Timestamptz(null=False, default=None)
+    used_at = Timestamptz(null=True, default=None)
+    created_at = Timestamptz(null=False, default=TimestamptzNow())
+    updated_at = Timestamptz(null=False, default=TimestamptzNow())
+
+
+class KernelOneTimeToken(Table, tablename="kernel_one_time_tokens"):
+    """A token that was mailed to somebody, by its digest: it proves that they read mail to `email`."""
+
+    id = UUID(primary_key=True, default=None)
+    tenant_id = UUID(null=False, default=None)
+    account_id = UUID(null=False, default=None)
+    purpose = Text(null=False, default=None)
+    email = Text(null=False, default=None)
     digest = Bytea(null=False, default=None)
     expires_at = Timestamptz(null=False, default=None)
     used_at = Timestamptz(null=True, default=None)
@@ -81,4 +112,11 @@ class KernelSigningKey(Table, tablename="kernel_signing_keys"):
     retired_at = Timestamptz(null=True, default=None)
 
 
-TABLES: tuple[type[Table], ...] = (KernelAccount, KernelRoleGrant, KernelSession, KernelRefreshToken, KernelSigningKey)
+TABLES: tuple[type[Table], ...] = (
+    KernelAccount,
+    KernelRoleGrant,
+    KernelSession,
+    KernelRefreshToken,
+    KernelOneTimeToken,
+    KernelSigningKey,
+)

@@ -1,6 +1,8 @@
 """Access tokens: signed JWTs (RFC 7519, RFC 9068) that say who acts, in which session and tenant, with which roles."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -31,7 +33,10 @@ class TokenInvalid(Unauthorized):
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token's claims. `sub` is the account, `tid` the tenant, `sid` the session; times are Unix seconds."""
+    """A token's claims. `sub` is the account, `tid` the tenant, `sid` the session; times are Unix seconds.
+
+    `auth_time` is when the account last proved who it is, `amr` how (RFC 8176); tokens of machines have neither.
+    """
 
     iss: str
     aud: str
@@ -39,6 +44,8 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     tid: UUID
     sid: UUID
     roles: list[str]
+    auth_time: int | None = None
+    amr: list[str] = []
     iat: int
     exp: int
     jti: UUID
@@ -52,20 +59,31 @@ class Tokens:
         self._issuer = issuer
         self.ttl = ttl
 
-    def sign(self, *, account_id: UUID, tenant_id: UUID, session_id: UUID, roles: list[str]) -> str:
-        """A token for the account that is good for `ttl` seconds."""
+    def sign(
+        self,
+        *,
+        account_id: UUID,
+        tenant_id: UUID,
+        session_id: UUID,
+        roles: Sequence[str],
+        authenticated_at: int | None = None,
+        methods: Sequence[str] = (),
+    ) -> str:
+        """A token for the account that is good for `ttl` seconds. `authenticated_at` in Unix seconds."""
         now = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": str(account_id),
             "tid": str(tenant_id),
             "sid": str(session_id),
-            "roles": roles,
+            "roles": list(roles),
             "iat": now,
             "exp": now + self.ttl,
             "jti": str(new_id()),
         }
+        if authenticated_at is not None:
+            claims |= {"auth_time": authenticated_at, "amr": list(methods)}
         key = self._keys.signing
         return jwt.encode(claims, key.private, algorithm=_ALGORITHM, headers={"kid": key.kid, "typ": _TYPE})
 

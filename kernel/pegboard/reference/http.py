@@ -127,6 +127,8 @@ def _operation(path: str, method: str, operation: dict[str, Any], route: Route) 
         lines.append("**Idempotency-Key required**")
     elif route.idempotency == "none" and not route.safe:
         lines.append("no Idempotency-Key")
+    if route.fresh:
+        lines.append("needs a fresh proof of who it is")
     if route.guessable:
         lines.append("limited strictly by address")
     problems = sorted({(error.status, error.code) for error in route.errors})

@@ -64,6 +64,8 @@ class Gate:
                 self._limiter.check(f"account:{principal.account_id}", self._per_principal)
             if route.permission is not None:
                 principal.require(route.permission)
+                if route.fresh:
+                    self._authenticator.require_fresh(principal)
             breaker = self._breakers.get(exchange.plugin)
             if breaker is None:
                 await app(scope, receive, send)

@@ -176,6 +176,8 @@ def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set
     if route.permission is not None:
         needless = route.permission in anonymous
         add(401, "the token is not valid" if needless else "nobody is logged in, or the token is not valid")
+        if route.fresh:
+            add(401, "auth.step_up_required: the account must prove anew who it is")
         add(403, f"needs the permission {route.permission}")
         operation["security"] = [{}, {BEARER: []}] if needless else [{BEARER: []}]
         operation["x-permission"] = route.permission

@@ -11,7 +11,8 @@ from pegboard.config.model import AdministratorConfig, Config
 from pegboard.database.pool import Database
 from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
-from pegboard.identity.sessions import SessionService
+from pegboard.identity.log_in import LogInService
+from pegboard.identity.sessions import OpenSession
 from pegboard.runtime import Runtime
 from pegboard.work import SteppedWork
 from pegboard_sdk.settings import Secret
@@ -52,10 +53,11 @@ async def roles_after_log_in(config: Config, credentials: Credentials) -> list[s
         await runtime.authenticator.keys.load()
         anonymous = runtime.authenticator.anonymous(DEFAULT_TENANT, runtime.registry)
         work = SteppedWork(runtime, runtime.registry, anonymous, "test")
-        pair = await SessionService(runtime).log_in(
+        session = await LogInService(runtime).log_in(
             work, email=credentials.email, password=credentials.password.reveal()
         )
-        return (await runtime.authenticator.tokens.verify(pair.access_token)).roles
+        assert isinstance(session, OpenSession)
+        return session.roles
     finally:
         await runtime.close()
 

@@ -1,0 +1,18 @@
+"""Where a session is used from: what its owner recognizes it by in the list of their sessions."""
+
+import msgspec
+
+__all__ = ("UNKNOWN", "Device")
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """`ip` is the caller's address, past trusted proxies; `user_agent` is what the program calls itself, at most 300
+    characters. Neither proves anything.
+    """
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+UNKNOWN = Device()
+"""Where no request is: a command, a job, a test."""

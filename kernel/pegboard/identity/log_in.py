@@ -1,0 +1,86 @@
+"""Logging in by password."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pegboard.audit.writer import record_refusal
+from pegboard.identity.devices import UNKNOWN, Device
+from pegboard.identity.errors import AccountDisabled, BadCredentials
+from pegboard.identity.repository import IdentityRepository
+from pegboard.identity.schemas import Challenge
+from pegboard.identity.sessions import SESSION_OPEN, OpenSession
+from pegboard.identity.sign_in import after_first_factor
+
+if TYPE_CHECKING:
+    from pegboard.runtime import Runtime
+    from pegboard.work import SteppedWork, Work
+
+__all__ = ("LogInService",)
+
+
+class LogInService:
+    """Who knows the password gets a session, or what they have to prove besides."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._passwords = runtime.authenticator.passwords
+
+    async def log_in(
+        self, uow: "SteppedWork", *, email: str, password: str, device: Device = UNKNOWN
+    ) -> OpenSession | Challenge:
+        """What an address and its password give.
+
+        An unknown address takes the same steps as a wrong password, a hash included. No transaction is open meanwhile.
+
+        Raises:
+            TooManyRequests: too many attempts with this address, wherever from and whether or not it is known.
+            BadCredentials: no account has this address and password.
+            AccountDisabled: the password is right; the account is disabled.
+            Unavailable: too many people are logging in.
+        """
+        await self._count_attempt(uow.principal.tenant_id, email)
+        async with uow.step() as work:
+            found = await IdentityRepository(work).credentials(email.strip())
+        account_id, stored = (found["id"], found["password_hash"]) if found else (None, None)
+        if not await self._passwords.verify(stored, password) or account_id is None or stored is None:
+            await self._refused(uow, account_id, "bad credentials")
+            raise BadCredentials
+        renewed = await self._passwords.hash(password) if self._passwords.outdated(stored) else None
+        try:
+            async with uow.step() as work:
+                return await self._sign_in(work, account_id, stored, renewed, device)
+        except AccountDisabled:
+            await self._refused(uow, account_id, "disabled")
+            raise
+
+    @staticmethod
+    async def _sign_in(
+        work: "Work", account_id: UUID, stored: str, renewed: str | None, device: Device
+    ) -> OpenSession | Challenge:
+        repository = IdentityRepository(work)
+        account = await repository.lock_account(account_id, change=renewed is not None)
+        if account is None or account["password_hash"] != stored:
+            raise BadCredentials  # it changed while we were hashing
+        if renewed is not None:
+            await repository.set_password_hash(account_id, renewed)
+        return await after_first_factor(work, account_id, methods=("pwd",), device=device)
+
+    async def _count_attempt(self, tenant_id: UUID, email: str) -> None:
+        """Who guesses one account's password from many addresses is slowed down too."""
+        # Keyed, so that Redis holds nothing that tells who logs in.
+        known_as = self._runtime.vault.derive("identity.login_rate", tenant_id.bytes + email.strip().lower().encode())
+        await self._runtime.limiter.check_shared(
+            f"login:{known_as.hex()[:32]}", self._runtime.config.http.rate_per_login
+        )
+
+    async def _refused(self, uow: "SteppedWork", account_id: UUID | None, reason: str) -> None:
+        # An entry for an unknown address too, without the address: people type passwords there.
+        await record_refusal(
+            self._runtime,
+            uow.principal,
+            SESSION_OPEN,
+            reason,
+            uow.request_id,
+            object_type="account",
+            object_id=account_id,
+        )

@@ -1,0 +1,37 @@
+"""From a proven first factor to a session, or to the challenge that stands before it.
+
+Whatever proves who somebody is (a password, a log-in elsewhere, a passkey) ends here, so what an account must have
+besides is asked in one place.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pegboard.identity.devices import Device
+from pegboard.identity.errors import AccountDisabled, BadCredentials
+from pegboard.identity.repository import IdentityRepository
+from pegboard.identity.schemas import Challenge
+from pegboard.identity.sessions import OpenSession, SessionService
+
+if TYPE_CHECKING:
+    from pegboard.work import Work
+
+__all__ = ("after_first_factor",)
+
+
+async def after_first_factor(
+    work: "Work", account_id: UUID, *, methods: Sequence[str], device: Device
+) -> OpenSession | Challenge:
+    """What an account gets that proved a first factor by `methods` (RFC 8176's names), in the caller's transaction.
+
+    Raises:
+        BadCredentials: the account is gone.
+        AccountDisabled: an administrator has disabled it.
+    """
+    account = await IdentityRepository(work).lock_account(account_id, change=False)
+    if account is None:
+        raise BadCredentials
+    if account["status"] != "active":
+        raise AccountDisabled
+    return await SessionService(work.runtime).open(work, account_id, methods=methods, device=device)
