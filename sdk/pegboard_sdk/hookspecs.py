@@ -70,6 +70,21 @@ def roles(context: PluginContext) -> "Sequence[RoleGrant]":  # type: ignore[empt
 
 
 @hookspec
+@hookspec
+def segregation_rules(context: PluginContext) -> "Sequence[StaticSegregation | DynamicSegregation]":  # type: ignore[empty-body]
+    """Duties that the plugin keeps apart: pairs that nobody holds together, and what nobody does on one object."""
+
+
+@hookspec
+def object_rules(context: PluginContext) -> "Sequence[ObjectRule]":  # type: ignore[empty-body]
+    """What the plugin's objects say of who may do what with them, so that the kernel can explain a decision."""
+
+
+@hookspec
+def approval_kinds(context: PluginContext) -> "Sequence[ApprovalKind]":  # type: ignore[empty-body]
+    """What the plugin does only once a second person has approved it (`pegboard_sdk.services.Approvals`)."""
+
+
 def events(context: PluginContext) -> "Sequence[type[Event]]":  # type: ignore[empty-body]
     """The events that the plugin emits: the same names as in its manifest."""
 

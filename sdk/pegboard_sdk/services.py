@@ -20,6 +20,9 @@ from pegboard_sdk.records import RecordView
 from pegboard_sdk.work import SteppedUnitOfWork, UnitOfWork
 
 __all__ = (
+    "ApprovalState",
+    "ApprovalView",
+    "Approvals",
     "AuditEntryView",
     "AuditLog",
     "AuditOutcome",
@@ -240,5 +243,89 @@ class Records(Protocol):
 
         Nothing is missing from the answer: what nobody knows anything of is `unavailable`, without a label. It takes
         one round trip to the database.
+        """
+        ...
+
+
+ApprovalState = Literal["pending", "executed", "rejected", "withdrawn", "expired"]
+
+
+class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a second person's approval. `permission` is what who decides must hold; `requested_by` and
+    `decided_by` are accounts, None where the platform itself asked or nobody decided yet.
+    """
+
+    id: UUID
+    kind: str
+    permission: str
+    object_type: str
+    object_id: str
+    summary: str
+    reason: str
+    state: ApprovalState
+    requested_by: UUID | None
+    created_at: datetime
+    expires_at: datetime
+    decided_by: UUID | None
+    decided_at: datetime | None
+    decision_reason: str | None
+
+
+class Approvals(Protocol):
+    """Four eyes: one person asks, another who holds the kind's permission approves or rejects. Offered by the kernel.
+
+    The kinds are what plugins return from the hook `approval_kinds`. A plugin asks for and handles its own only.
+    """
+
+    async def request(
+        self,
+        uow: UnitOfWork,
+        kind: str,
+        payload: msgspec.Struct,
+        *,
+        object_type: str,
+        object_id: UUID | str,
+        summary: str,
+        reason: str = "",
+    ) -> ApprovalView:
+        """Ask for approval, in this transaction. `summary` tells who decides what will be done; `reason` says why.
+
+        One request of a kind is open for an object. The same one again, by the same person, gives the one that is
+        there.
+
+        Raises:
+            Conflict: another request of this kind is open for the object.
+        """
+        ...
+
+    async def get(self, uow: UnitOfWork, approval_id: UUID) -> ApprovalView:
+        """A request of one of the plugin's kinds, without a check of who asks.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def approve(self, uow: UnitOfWork, approval_id: UUID, *, reason: str = "") -> ApprovalView:
+        """Approve and do it, in this transaction. The principal is who decides.
+
+        Raises:
+            NotFound: there is none, or the principal neither asked for it nor may decide it.
+            Forbidden: the principal asked for it, lacks the kind's permission, or is nobody's account.
+            Conflict: it was decided, withdrawn, or has expired.
+            DomainError: whatever doing it raises; the request stays open.
+        """
+        ...
+
+    async def reject(self, uow: UnitOfWork, approval_id: UUID, *, reason: str) -> ApprovalView:
+        """Reject it: it will not be done. Raises as `approve` does."""
+        ...
+
+    async def withdraw(self, uow: UnitOfWork, approval_id: UUID) -> ApprovalView:
+        """Take one's own request back.
+
+        Raises:
+            NotFound: there is none, or somebody else asked for it.
+            Conflict: it was decided, or has expired.
         """
         ...

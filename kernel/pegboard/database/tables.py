@@ -23,6 +23,7 @@ TABLES: tuple[type[Table], ...] = (KernelTenant,)
 def kernel_app() -> PiccoloApp:
     """The tables of all areas of the kernel; no process needs them to serve, so they are imported here."""
     from pegboard.audit import tables as audit
+    from pegboard.authorization import tables as authorization
     from pegboard.identity import tables as identity
     from pegboard.isolation import tables as isolation
     from pegboard.jobs import tables as jobs
@@ -33,5 +34,5 @@ def kernel_app() -> PiccoloApp:
     from pegboard.vault import tables as vault
     from pegboard.web import tables as web
 
-    areas = (identity, audit, vault, isolation, jobs, plugins, removal, records, taxonomies, web)
+    areas = (identity, authorization, audit, vault, isolation, jobs, plugins, removal, records, taxonomies, web)
     return PiccoloApp(name="kernel", tables=(*TABLES, *(table for area in areas for table in area.TABLES)))

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from pegboard_sdk.access import Principal
 
+from pegboard.authorization.policies import Policies
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.identity.errors import SessionEnded, StepUpRequired
@@ -25,17 +26,19 @@ __all__ = ("ANONYMOUS", "Authenticator")
 
 ANONYMOUS = "anonymous"
 _MAX_TOKENS = 20_000
-_MAX_REGISTRIES = 2
-"""While a generation drains, requests come on the old and the new one."""
 
 
 class _Known(msgspec.Struct):
-    """A verified token. `principal` is as `registry` has it: another generation may grant its roles something else."""
+    """A verified token. `principal` is as `registry` and the policies of `stamp` have it, until `good_until`: another
+    generation or the tenant may grant its roles something else, and rights that are given for a while end.
+    """
 
     access: AccessToken
     expires_at: float
     principal: Principal
     registry: Registry
+    stamp: object
+    good_until: float
 
 
 class Authenticator:
@@ -45,11 +48,13 @@ class Authenticator:
         self.keys = KeyRing(database, vault)
         self.tokens = Tokens(self.keys, issuer=config.http.public_url or "pegboard", ttl=config.auth.access_ttl)
         self.passwords = Passwords(threads=config.auth.hash_threads)
-        self.revocations = RevocationFeed(database, lifetime=config.auth.access_ttl, on_revoked=self._forget)
+        self.policies = Policies()
+        self.revocations = RevocationFeed(
+            database, lifetime=config.auth.access_ttl, on_revoked=self._forget, also=self.policies.follow
+        )
         self._fresh_ttl = config.auth.fresh_ttl
         self._known: dict[bytes, _Known] = {}
         self._digests: dict[UUID, set[bytes]] = {}
-        self._permissions: list[tuple[Registry, dict[frozenset[str], frozenset[str]]]] = []
 
     async def start(self) -> None:
         """Load the signing keys (make the first one) and begin to follow revocations.
@@ -70,11 +75,13 @@ class Authenticator:
         if time.monotonic() - self.revocations.as_of > MAX_AGE:
             return None
         known = self._known.get(_digest(token))
-        if known is None or known.expires_at <= time.time():
+        if known is None:
             return None
-        if known.registry is not registry:
-            known.principal = self._principal(known.access, registry)
-            known.registry = registry
+        now = time.time()
+        if known.good_until <= now or known.registry is not registry or known.stamp is not self.policies.stamp:
+            if known.expires_at <= now:
+                return None
+            self._work_out(known, registry, now)
         return known.principal
 
     async def principal(self, token: str, registry: Registry) -> Principal:
@@ -91,9 +98,9 @@ class Authenticator:
         access = await self.tokens.verify(token)
         if self.revocations.is_revoked(access.sid):
             raise SessionEnded
-        principal = self._principal(access, registry)
-        self._remember(_digest(token), _Known(access, access.exp, principal, registry))
-        return principal
+        known = self._judged(access, registry)
+        self._remember(_digest(token), known)
+        return known.principal
 
     def require_fresh(self, principal: Principal) -> None:
         """Refuse who has not proved within `auth.fresh_ttl` who they are. The system principal needs no proof.
@@ -109,25 +116,20 @@ class Authenticator:
         """Somebody who is not logged in, in a tenant."""
         roles = frozenset((ANONYMOUS,))
         return Principal(
-            kind="anonymous", tenant_id=tenant_id, roles=roles, permissions=self.permissions(roles, registry)
+            kind="anonymous", tenant_id=tenant_id, roles=roles, permissions=self.permissions(tenant_id, roles, registry)
         )
 
-    def permissions(self, roles: frozenset[str], registry: Registry) -> frozenset[str]:
-        """What the roles grant in a generation. It is worked out once for each set of roles."""
-        granted = next((granted for known, granted in self._permissions if known is registry), None)
-        if granted is None:
-            granted = {}
-            self._permissions = [(registry, granted), *self._permissions[: _MAX_REGISTRIES - 1]]
-        permissions = granted.get(roles)
-        if permissions is None:
-            permissions = granted[roles] = registry.permissions_of(roles)
-        return permissions
+    def permissions(self, tenant_id: UUID, roles: frozenset[str], registry: Registry) -> frozenset[str]:
+        """What the roles grant in a tenant and a generation. It is worked out once for each set of roles."""
+        return self.policies.of(tenant_id).permissions_of(roles, registry)
 
-    def _principal(self, access: AccessToken, registry: Registry) -> Principal:
-        roles = frozenset(access.roles)
+    def _principal(self, access: AccessToken, registry: Registry, now: float) -> tuple[Principal, float]:
+        """Who the token stands for, and until when that is so."""
+        more, extra, until = self.policies.of(access.tid).raised(access.sub, now)
+        roles = frozenset(access.roles) | more
         # Whoever logs in does not lose what everybody may do.
-        permissions = self.permissions(roles | {ANONYMOUS}, registry)
-        return Principal(
+        permissions = self.permissions(access.tid, roles | {ANONYMOUS}, registry) | extra
+        principal = Principal(
             kind="account",
             tenant_id=access.tid,
             account_id=access.sub,
@@ -137,6 +139,15 @@ class Authenticator:
             authenticated_at=access.auth_time,
             methods=frozenset(access.amr),
         )
+        return principal, min(until, access.exp)
+
+    def _judged(self, access: AccessToken, registry: Registry) -> _Known:
+        principal, until = self._principal(access, registry, time.time())
+        return _Known(access, access.exp, principal, registry, self.policies.stamp, until)
+
+    def _work_out(self, known: _Known, registry: Registry, now: float) -> None:
+        known.principal, known.good_until = self._principal(known.access, registry, now)
+        known.registry, known.stamp = registry, self.policies.stamp
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         # Tokens expire about in the order in which they came: what is due is in front, and so is what gives way.

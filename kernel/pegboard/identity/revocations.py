@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -37,13 +38,23 @@ log = structlog.get_logger("pegboard.identity")
 class RevocationFeed:
     """Asks PostgreSQL every 0.4 s which sessions were revoked. `lifetime`: seconds that an access token lives at most.
 
-    A session is remembered until its last access token has expired. `on_revoked` is called once for each.
+    A session is remembered until its last access token has expired. `on_revoked` is called once for each. `also` is
+    asked after it on the same connection, with the same horizon (None: from the beginning), so that what it knows is as
+    fresh as this is.
     """
 
-    def __init__(self, database: Database, *, lifetime: float, on_revoked: Callable[[UUID], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lifetime: float,
+        on_revoked: Callable[[UUID], None],
+        also: Callable[[Any, int | None], Awaitable[None]] | None = None,
+    ) -> None:
         self._database = database
         self._keep = lifetime + _MARGIN
         self._on_revoked = on_revoked
+        self._also = also
         self._revoked: dict[UUID, float] = {}
         self._horizon: int | None = None
         self._flight: asyncio.Task[None] | None = None
@@ -137,6 +148,8 @@ class RevocationFeed:
                 row = await connection.fetchrow(_RECENT, self._keep)
             else:
                 row = await connection.fetchrow(_SINCE, str(horizon))
+            if self._also is not None:
+                await self._also(connection, horizon)
         finally:
             await self._database.system.release(connection)
         return int(row["horizon"]), row["sessions"]

@@ -33,12 +33,17 @@ def compile_registry(plugins: Sequence[LoadedPlugin], skipped: Iterable[SkippedP
             owners[f"{handler.event}/{handler.name}"] = plugin.name
         for hook, items in plugin.extensions.items():
             extensions.setdefault(hook, []).extend(offered(item, plugin.name) for item in items)
-        owners.update((thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules))
+        owners.update(
+            (thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules, *plugin.approval_kinds)
+        )
     return Registry(
         plugins=tuple(plugins),
         skipped=skipped,
         permissions={permission.name: permission for plugin in plugins for permission in plugin.permissions},
         role_permissions={role: frozenset(permissions) for role, permissions in roles.items()},
+        segregation_rules=tuple(rule for plugin in plugins for rule in plugin.segregation_rules),
+        object_rules={rule.object_type: rule for plugin in plugins for rule in plugin.object_rules},
+        approval_kinds={kind.name: kind for plugin in plugins for kind in plugin.approval_kinds},
         jobs={job.name: job for plugin in plugins for job in plugin.jobs},
         schedules={schedule.name: schedule for plugin in plugins for schedule in plugin.schedules},
         event_handlers={event: tuple(several) for event, several in handlers.items()},

@@ -19,6 +19,7 @@ from pegboard_sdk.access import Permission, RoleGrant
 from pegboard_sdk.ai import AIProvider, TenantAIProvider
 from pegboard_sdk.connectors import Connector
 from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
 from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
@@ -51,6 +52,9 @@ ITEMS: Mapping[str, tuple[type, ...]] = {
     "event_handlers": (EventHandler,),
     "jobs": (Job, ExternalJob),
     "schedules": (Schedule,),
+    "segregation_rules": (StaticSegregation, DynamicSegregation),
+    "object_rules": (ObjectRule,),
+    "approval_kinds": (ApprovalKind,),
     "services": (Service,),
     "health_checks": (HealthCheck,),
     "cli_commands": (click.Command,),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Controller
 from pegboard_sdk.access import Permission, RoleGrant
+from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
@@ -39,6 +40,9 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     roles: Sequence[RoleGrant] = ()
     events: Sequence[type[Event]] = ()
     event_handlers: Sequence[EventHandler] = ()
+    segregation_rules: Sequence[StaticSegregation | DynamicSegregation] = ()
+    object_rules: Sequence[ObjectRule] = ()
+    approval_kinds: Sequence[ApprovalKind] = ()
     jobs: Sequence[Job | ExternalJob] = ()
     schedules: Sequence[Schedule] = ()
     services: Sequence[Service] = ()
@@ -80,6 +84,10 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     role_permissions: Mapping[str, frozenset[str]] = {}
     jobs: Mapping[str, Job | ExternalJob] = {}
     schedules: Mapping[str, Schedule] = {}
+    segregation_rules: Sequence[StaticSegregation | DynamicSegregation] = ()
+    object_rules: Mapping[str, ObjectRule] = {}
+    """By object type."""
+    approval_kinds: Mapping[str, ApprovalKind] = {}
     event_handlers: Mapping[str, Sequence[EventHandler]] = {}
     services: Mapping[type, Any] = {}
     settings: Mapping[type, msgspec.Struct] = {}
@@ -87,10 +95,10 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     grants: Mapping[str, Grant] = {}
     """What each plugin may use; the kernel, which may do everything, is not among them."""
     owners: Mapping[str, str] = {}
-    """Name of a job, schedule or event handler (`<event>/<handler>`) → plugin."""
+    """Name of a job, schedule, event handler (`<event>/<handler>`) or approval kind → plugin."""
 
     def permissions_of(self, roles: frozenset[str]) -> frozenset[str]:
-        """Everything that the roles grant."""
+        """Everything that the roles grant by default: what a tenant changed is in its policy."""
         return frozenset().union(*(self.role_permissions.get(role, frozenset()) for role in roles))
 
 

@@ -12,6 +12,7 @@ import msgspec
 from pegboard_sdk.access import PERMISSION_PATTERN
 from pegboard_sdk.manifest import Manifest
 
+from pegboard_sdk.authorization import StaticSegregation
 from pegboard.plugins.hooks import missing_members
 from pegboard.plugins.manifest import SNAKE
 from pegboard.plugins.registry import LoadedPlugin
@@ -44,6 +45,7 @@ def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     permissions = frozenset(permission.name for permission in plugin.permissions)
     yield from route_problems(plugin.name, plugin.controllers, permissions)
     yield from _tables(plugin, known)
+    yield from _authorization(plugin)
     yield from _jobs(plugin)
     yield from _services(plugin)
     yield from _hosts(plugin)
@@ -68,6 +70,12 @@ def _claims(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
         yield "taxonomy", taxonomy.name
     for record in plugin.record_types:
         yield "record type", record.name
+    for rule in plugin.segregation_rules:
+        yield "segregation rule", rule.name
+    for object_rule in plugin.object_rules:
+        yield "object rule", object_rule.object_type
+    for kind in plugin.approval_kinds:
+        yield "approval kind", kind.name
     if plugin.app is not None:
         for table in plugin.app.tables:
             yield "table", table._meta.tablename
@@ -109,6 +117,32 @@ def _events(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     declared, returned = set(plugin.manifest.events), set()
     for event in plugin.events:
         name = getattr(event, "name", None)
+def _authorization(plugin: LoadedPlugin) -> Iterator[str]:
+    """Its rules of segregation, its objects' rules and its kinds of approvals."""
+    for rule in plugin.segregation_rules:
+        if not _is_prefixed(plugin, rule.name):
+            yield f"the segregation rule {rule.name!r} must be named {plugin.name}.<snake_case>"
+        if rule.first == rule.second:
+            yield f"the segregation rule {rule.name} keeps {rule.first!r} apart from itself"
+        for duty in (rule.first, rule.second):
+            if not PERMISSION_PATTERN.match(duty) and not (isinstance(rule, StaticSegregation) and SNAKE.match(duty)):
+                yield f"the segregation rule {rule.name} names {duty!r}, which can't be a duty's name"
+        if isinstance(rule, StaticSegregation):
+            for grant in plugin.roles:
+                if {rule.first, rule.second} <= {grant.role, *grant.permissions}:
+                    yield f"its role {grant.role} holds both sides of its segregation rule {rule.name}"
+    for object_rule in plugin.object_rules:
+        if not _is_prefixed(plugin, object_rule.object_type):
+            yield f"the object rule {object_rule.object_type!r} must be of an object type {plugin.name}.<snake_case>"
+    for kind in plugin.approval_kinds:
+        if not _is_prefixed(plugin, kind.name):
+            yield f"the approval kind {kind.name!r} must be named {plugin.name}.<snake_case>"
+        if kind.permission not in plugin.manifest.permissions:
+            yield f"the approval kind {kind.name} needs the permission {kind.permission!r}, which the manifest lacks"
+        if kind.ttl <= 0:
+            yield f"the approval kind {kind.name} must stay open for longer than {kind.ttl} s"
+
+
         if not isinstance(name, str):
             yield f"the event {event.__qualname__} has no name"
         else:
