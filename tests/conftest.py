@@ -10,8 +10,9 @@ from pegboard.config.model import Config
 from pegboard.testing import kit
 from pegboard.testing.shared import use_servers
 
+from tests.support.mailbox import Mailbox
 from tests.support.platform import TestPlatform
-from tests.support.servers import POSTGRES, TEMPLATE, create_database, make_config
+from tests.support.servers import BUILT_IN, POSTGRES, TEMPLATE, create_database, make_config
 
 collect_ignore = ["contracts/thirdparty"]  # a project of its own, with its own tests
 
@@ -43,10 +44,17 @@ async def database_url(worker_name: str, postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def config(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Config:
-    """A configuration with all built-in plugins on."""
+async def mailbox() -> AsyncIterator[Mailbox]:
+    """The mail server of the platform's tests: what `platform.drain()` sends is here then."""
+    async with Mailbox.open() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str, mailbox: Mailbox) -> Config:
+    """A configuration with all built-in plugins on, and mail through a server of the tests."""
     folder: Path = tmp_path_factory.mktemp("config")
-    return make_config(folder, database_url, redis_url)
+    return make_config(folder, database_url, redis_url, plugins=BUILT_IN, **mailbox.environ)
 
 
 @pytest.fixture(scope="session")

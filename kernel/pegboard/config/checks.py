@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from email.utils import parseaddr
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -56,6 +57,17 @@ def _master_keys(keys: list[Secret]) -> None:
         read_master_key(key.reveal())
 
 
+def _sender(sender: str) -> None:
+    _, address = parseaddr(sender)
+    if "@" not in address or sender != sender.strip() or not sender.isprintable():
+        raise ValueError('must be an address, such as "Market <no-reply@market.example>"')
+
+
+def _link(link: str) -> None:
+    if link and ("{token}" not in link or not link.startswith(("https://", "http://"))):
+        raise ValueError('must be an address with {token} in it, such as "https://app.example/{kind}#{token}"')
+
+
 def _pin(pin: str) -> None:
     if pin and not _PIN.match(pin):
         raise ValueError('must look like "sha256:" and 64 hex digits: `pegboard plugins hash NAME` prints it')
@@ -78,6 +90,7 @@ PLUGIN_CHECKS: Mapping[str, Callable[[Any], None]] = {"pin": _pin, "blocked": _b
 
 CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "database": {"url": _database, "app_url": _database, "system_url": _database},
+    "mail": {"sender": _sender, "link": _link},
     "redis": {"url": _redis},
     "secrets": {"master_key": _master_key, "earlier_master_keys": _master_keys},
 }

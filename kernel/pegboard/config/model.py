@@ -15,6 +15,7 @@ __all__ = (
     "IsolationConfig",
     "JobsConfig",
     "LogConfig",
+    "MailConfig",
     "PluginEntry",
     "RedisConfig",
     "SecretsConfig",
@@ -81,6 +82,22 @@ class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     email: str = "admin@pegboard.example"
     password: Secret = Secret("")
+
+
+class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Mail to the marketplace's people. `console` prints it, tokens included: for one's own machine. `timeout` in
+    seconds.
+    """
+
+    transport: Literal["console", "smtp"] = "console"
+    sender: str = "Pegboard <no-reply@pegboard.example>"
+    host: str = "localhost"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: Secret = Secret("")
+    timeout: Seconds = 30.0
+    link: str = ""
 
 
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +184,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     http: HttpConfig = HttpConfig()
     auth: AuthConfig = AuthConfig()
     administrator: AdministratorConfig = AdministratorConfig()
+    mail: MailConfig = MailConfig()
     jobs: JobsConfig = JobsConfig()
     isolation: IsolationConfig = IsolationConfig()
     secrets: SecretsConfig = SecretsConfig()

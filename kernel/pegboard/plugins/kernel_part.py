@@ -12,6 +12,7 @@ from pegboard.isolation import permissions as isolation
 from pegboard.isolation.controllers import CONTROLLERS as ISOLATION_CONTROLLERS
 from pegboard.jobs import permissions as jobs
 from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
+from pegboard.mail import outbox as mail
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
 from pegboard.plugins.registry import LoadedPlugin
@@ -51,7 +52,7 @@ def kernel_plugin() -> LoadedPlugin:
             *REMOVAL_CONTROLLERS,
             *TAXONOMY_CONTROLLERS,
         ),
-        jobs=(*identity_jobs.JOBS, *web_jobs.JOBS),
+        jobs=(*identity_jobs.JOBS, *mail.JOBS, *web_jobs.JOBS),
         schedules=(*identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
         services=(*AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
