@@ -1,6 +1,5 @@
 """Changing plugins as somebody: with the audit entries that say so."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +10,10 @@ from pegboard.config.model import Config
 from pegboard.plugins.permissions import TOGGLE
 from pegboard.plugins.planning.apply import Applied, apply_plan
 from pegboard.plugins.planning.content import Plan
-from pegboard.plugins.planning.make import Probe
+from pegboard.plugins.planning.probe import Probe
+from pegboard.plugins.planning.store import find_plan
 from pegboard.plugins.revisions import Origin, Revision
-from pegboard.plugins.toggle import Audit, Switches, toggle
+from pegboard.plugins.toggle import Audit, Switches, Toggled, toggle
 from pegboard.runtime import Runtime
 from pegboard.work import Work
 
@@ -29,11 +29,13 @@ async def change_plugins(
     principal: Principal,
     switches: Switches,
     *,
+    probe: Probe,
     cascade: bool = False,
     origin: Origin,
     request_id: str = "",
-) -> Revision:
-    """Turn plugins on and off as `principal`; `config` is the configuration as it is written now.
+) -> Toggled:
+    """Turn plugins on and off as `principal`; `config` is the configuration as it is written now. The audit entries of
+    those that the cascade takes along say on whose account.
 
     Raises:
         DomainError: see `toggle`.
@@ -42,10 +44,11 @@ async def change_plugins(
         runtime.database,
         config,
         switches,
+        probe=probe,
         cascade=cascade,
         origin=origin,
         requested_by=principal.account_id,
-        audit=_audit(runtime, principal, request_id, {}),
+        audit=_audit(runtime, principal, request_id, asked=switches.on | switches.off),
     )
 
 
@@ -64,6 +67,8 @@ async def apply_as(
     Raises:
         DomainError: see `apply_plan`.
     """
+
+    made = await _plan(runtime, plan)
 
     async def audit_upgrade(connection: Any, applied: Plan) -> None:
         work = Work(connection, runtime, runtime.registry, principal, request_id or new_id().hex)
@@ -84,12 +89,18 @@ async def apply_as(
         probe=probe,
         origin=origin,
         requested_by=principal.account_id,
-        audit=_audit(runtime, principal, request_id, {"plan": str(plan)}),
+        audit=_audit(runtime, principal, request_id, asked=frozenset(made.action.names), plan=str(plan)),
         audit_upgrade=audit_upgrade,
     )
 
 
-def _audit(runtime: Runtime, principal: Principal, request_id: str, more: Mapping[str, Any]) -> Audit:
+async def _plan(runtime: Runtime, plan: UUID) -> Plan:
+    async with runtime.database.system_transaction() as connection:
+        made, _ = await find_plan(connection, plan)
+    return made
+
+
+def _audit(runtime: Runtime, principal: Principal, request_id: str, *, asked: frozenset[str], **more: str) -> Audit:
     async def audit(connection: Any, revision: Revision, changed: Switches) -> None:
         # In the system role's transaction, in which the revision is written: one is not without the other.
         work = Work(connection, runtime, runtime.registry, principal, request_id or new_id().hex)
@@ -99,7 +110,12 @@ def _audit(runtime: Runtime, principal: Principal, request_id: str, more: Mappin
                 object_type="plugin",
                 object_id=name,
                 before={"enabled": not enabled},
-                after={"enabled": enabled, "revision": revision.number, **more},
+                after={
+                    "enabled": enabled,
+                    "revision": revision.number,
+                    **({} if name in asked else {"because_of": sorted(asked)}),
+                    **more,
+                },
             )
 
     return audit

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
 from pegboard_sdk.http import Controller, QueryParameter, get, post
 
 from pegboard.config.model import Config
@@ -22,6 +21,7 @@ from pegboard.plugins.errors import (
     PluginUnknown,
     PluginUnusable,
 )
+from pegboard.plugins.parameters import PluginName
 from pegboard.plugins.permissions import READ, TOGGLE
 from pegboard.plugins.planning.action import Action
 from pegboard.plugins.planning.content import Plan
@@ -40,7 +40,6 @@ PLANNING = 90.0
 MIGRATING = 660.0
 """Seconds: a migration's statement may take ten minutes."""
 
-Name = Annotated[str, Parameter(pattern="^[a-z][a-z0-9_]*$", max_length=32, description="The plugin's name.")]
 Cascade = Annotated[
     bool, QueryParameter(name="cascade", description="Turn on, too, what it needs, or off, what needs it.")
 ]
@@ -58,17 +57,17 @@ class PluginController(Controller):
         async with uow.runtime.database.system_transaction() as connection:
             return await overview(connection, uow.registry)
 
-    @post("/{name:str}/enable", permission=TOGGLE, external=True, status=202, errors=_ERRORS)
-    async def enable_plugin(self, name: Name, uow: SteppedWork, cascade: Cascade = False) -> PluginChange:
+    @post("/{name:str}/enable", permission=TOGGLE, external=True, status=202, timeout=PLANNING, errors=_ERRORS)
+    async def enable_plugin(self, name: PluginName, uow: SteppedWork, cascade: Cascade = False) -> PluginChange:
         """Turn a plugin on: its migrations run, each process prepares it, then all swap to it."""
         return await _toggle(uow, name, enabled=True, cascade=cascade)
 
     @post("/{name:str}/disable", permission=TOGGLE, external=True, status=202, errors=_ERRORS)
-    async def disable_plugin(self, name: Name, uow: SteppedWork, cascade: Cascade = False) -> PluginChange:
+    async def disable_plugin(self, name: PluginName, uow: SteppedWork, cascade: Cascade = False) -> PluginChange:
         """Turn a plugin off: its routes go, its jobs wait, its data stays."""
         return await _toggle(uow, name, enabled=False, cascade=cascade)
 
-    @post("/plans", permission=TOGGLE, external=True, timeout=PLANNING, errors=_ERRORS)
+    @post("/plans", permission=TOGGLE, external=True, timeout=PLANNING, errors=(PlanRefused, *_ERRORS))
     async def create_plan(self, data: PlanRequest, uow: SteppedWork) -> Plan:
         """Show what a change of plugins would do, before anything changes. The plan can be applied for a day."""
         config = await _current(uow)
@@ -121,16 +120,23 @@ class PluginController(Controller):
 async def _toggle(uow: SteppedWork, name: str, *, enabled: bool, cascade: bool) -> PluginChange:
     config = await _current(uow)
     one = frozenset({name})
-    revision = await change_plugins(
+    asked = Switches(on=one) if enabled else Switches(off=one)
+    toggled = await change_plugins(
         uow.runtime,
         config,
         uow.principal,
-        Switches(on=one) if enabled else Switches(off=one),
+        asked,
+        probe=probe_apart,
         cascade=cascade,
         origin="api",
         request_id=uow.request_id,
     )
-    return PluginChange(plugin=name, enabled=enabled, revision=revision_view(revision))
+    return PluginChange(
+        plugin=name,
+        enabled=enabled,
+        also=toggled.changed.beside(asked),
+        revision=revision_view(toggled.revision),
+    )
 
 
 async def _current(uow: SteppedWork) -> Config:

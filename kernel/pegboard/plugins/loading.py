@@ -9,7 +9,7 @@ import msgspec
 from pegboard.config.model import Config
 from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.manager import load_plugins
-from pegboard.plugins.registry import Registry
+from pegboard.plugins.registry import LoadedPlugin, Registry
 
 __all__ = ("load_in_time",)
 
@@ -20,6 +20,7 @@ def load_in_time(
     failed: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
     marks: ImportMarks | None = None,
+    running: Mapping[str, LoadedPlugin] | None = None,
 ) -> Registry:
     """`load_plugins`, in which no plugin may take longer than `isolation.import_timeout`. It blocks.
 
@@ -32,7 +33,7 @@ def load_in_time(
     limit = config.isolation.import_timeout
     hung: dict[str, str] = {}
     while True:
-        attempt = _Attempt(config, {**(failed or {}), **hung}, quarantined, marks)
+        attempt = _Attempt(config, {**(failed or {}), **hung}, quarantined, marks, running)
         late = attempt.run(limit)
         if late is None:
             return _with_cause(attempt.registry, hung)
@@ -48,12 +49,14 @@ class _Attempt:
         failed: Mapping[str, str],
         quarantined: Mapping[str, str] | None,
         marks: ImportMarks | None,
+        running: Mapping[str, LoadedPlugin] | None,
     ) -> None:
         self.registry = Registry()
         self._config = config
         self._failed = failed
         self._quarantined = quarantined
         self._marks = marks
+        self._running = running
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._now: tuple[str | None, float] = (None, 0.0)
@@ -79,6 +82,7 @@ class _Attempt:
                 quarantined=self._quarantined,
                 marks=self._marks,
                 turn=self._turn,
+                running=self._running,
             )
         except BaseException as error:  # noqa: BLE001  # it is raised again, in the thread that waits
             self._error = error

@@ -25,6 +25,7 @@ from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
 from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe, interruptions
 from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.keeping import with_kept
 from pegboard.plugins.order import dependency_problem, resolve
 from pegboard.plugins.quarantine import Cause
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
@@ -53,13 +54,15 @@ def load_plugins(
     quarantined: Mapping[str, str] | None = None,
     marks: ImportMarks | None = None,
     turn: Callable[[str | None], None] | None = None,
+    running: Mapping[str, LoadedPlugin] | None = None,
 ) -> Registry:
     """The registry of the plugins that `config` turns on. It imports their code and may run in any thread.
 
     `distributions` are searched instead of `sys.path`; `failed` and `quarantined` leave plugins out for reasons found
     elsewhere (name → reason), without importing them. `marks` notes which third-party code is being imported, for the
     case that the process doesn't survive it. `turn` is called with each plugin whose code is about to run, and with
-    None after the last.
+    None after the last. `running` are the plugins that this process runs: those of which another version is installed
+    by now go on as they are.
 
     Raises:
         ConfigError: `config.strict` is set and a plugin that is turned on can't be loaded; `others` holds the rest.
@@ -67,7 +70,7 @@ def load_plugins(
     # The kernel's own routes lead back here: they load plugins too.
     from pegboard.plugins.kernel_part import kernel_plugin
 
-    found = discover(distributions)
+    found, kept = with_kept(discover(distributions), running or {})
     blocked = blocked_plugins(config, found.candidates)
     held_back = _held_back(config, found)
     states = {
@@ -93,7 +96,9 @@ def load_plugins(
                 raise _SkipError(reason)
             if turn is not None:
                 turn(name)
-            plugin = _load(candidate, config, hooks, known, None if is_built_in(candidate) else marks)
+            plugin = _load(
+                candidate, config, hooks, known, None if is_built_in(candidate) else marks, kept=kept.get(name)
+            )
         except _SkipError as error:
             off[name] = str(error)
             if error.cause is not None:
@@ -147,11 +152,19 @@ def _unavailable(config: Config, found: Discovery, failed: Mapping[str, str]) ->
     return reasons
 
 
-def _load(candidate: Candidate, config: Config, hooks: Hooks, known: Known, marks: ImportMarks | None) -> LoadedPlugin:
+def _load(
+    candidate: Candidate,
+    config: Config,
+    hooks: Hooks,
+    known: Known,
+    marks: ImportMarks | None,
+    *,
+    kept: LoadedPlugin | None,
+) -> LoadedPlugin:
     began = time.perf_counter()
     with marks.importing(candidate.name, candidate.manifest.version) if marks is not None else nullcontext():
         module = _import(candidate)
-    settings = _settings(candidate, config)
+    settings = _settings(candidate, config) if kept is None else kept.settings
     try:
         hooks.register(candidate.name, module)
         brought = hooks.call(module, Context(candidate.name, settings))
@@ -224,6 +237,7 @@ def _plugin(
         manifest=candidate.manifest,
         distribution=candidate.distribution,
         folder=str(candidate.path.parent),
+        module=candidate.module,
         settings=settings,
         app=brought.get("piccolo_app"),
         commands=brought.get("cli_commands", ()),

@@ -16,10 +16,11 @@ from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins import quarantine
 from pegboard.plugins.asking import ask
 from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.keeping import going_on
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.quarantine import Failure
-from pegboard.plugins.registry import LoadedPlugin, Registry
+from pegboard.plugins.registry import EMPTY, LoadedPlugin, Registry, SkippedPlugin
 from pegboard.taxonomies.seed import seed
 
 __all__ = (
@@ -27,6 +28,7 @@ __all__ = (
     "check_health",
     "crashed_imports",
     "failures",
+    "left_out",
     "load",
     "load_ready",
     "load_to_look",
@@ -52,6 +54,11 @@ def reasons(registry: Registry) -> dict[str, str]:
     return {one.name: one.reason for one in registry.skipped if one.state == "failed"}
 
 
+def left_out(registry: Registry) -> list[SkippedPlugin]:
+    """Plugins that should be on and are not, whatever keeps them out."""
+    return [one for one in registry.skipped if one.state != "disabled"]
+
+
 def failures(registry: Registry) -> dict[str, Failure]:
     """Plugins whose code failed when they were loaded: name → what it did."""
     return {one.name: Failure(one.cause, one.reason, one.version) for one in registry.skipped if one.cause is not None}
@@ -67,7 +74,11 @@ async def load(config: Config, database: Database, *, must: Collection[str], run
     quarantined = await quarantined_plugins(database)
     try:
         registry = await asyncio.to_thread(
-            load_in_time, config, quarantined=quarantined, marks=ImportMarks(Path(config.var))
+            load_in_time,
+            config,
+            quarantined=quarantined,
+            marks=ImportMarks(Path(config.var)),
+            running=going_on(running),
         )
     except ConfigError as error:
         raise PreparationError("; ".join(str(one) for one in error.all)) from error
@@ -111,9 +122,9 @@ async def crashed_imports(database: Database, marks: ImportMarks) -> None:
             marks.forget(name)
 
 
-async def load_ready(config: Config, database: Database) -> Registry:
+async def load_ready(config: Config, database: Database, running: Registry = EMPTY) -> Registry:
     """Load what `config` turns on. Left out, with the reason, are plugins in quarantine, those whose code fails now,
-    which get there by it, and those whose migrations have not run.
+    which get there by it, and those whose migrations have not run. `running` is what the process runs already.
 
     Raises:
         ConfigError: `config.strict` is set and a plugin has to be left out. Then none gets into quarantine.
@@ -121,11 +132,12 @@ async def load_ready(config: Config, database: Database) -> Registry:
     marks = ImportMarks(Path(config.var))
     await crashed_imports(database, marks)
     quarantined = await quarantined_plugins(database)
-    registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks)
+    kept = going_on(running)
+    registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks, running=kept)
     if found := failures(registry):
         quarantined |= await put_into_quarantine(database, found)
-        registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks)
-    return await _without_pending(config, database, registry, quarantined)
+        registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks, running=kept)
+    return await _without_pending(config, database, registry, quarantined, kept)
 
 
 async def load_to_look(config: Config, database: Database) -> Registry:
@@ -141,16 +153,21 @@ async def load_to_look(config: Config, database: Database) -> Registry:
 
 
 async def _without_pending(
-    config: Config, database: Database, registry: Registry, quarantined: Mapping[str, str]
+    config: Config,
+    database: Database,
+    registry: Registry,
+    quarantined: Mapping[str, str],
+    running: Mapping[str, LoadedPlugin] | None = None,
 ) -> Registry:
-    """`registry` without plugins whose migrations have not run."""
+    """`registry` without plugins whose migrations have not run. Of what is `running`, they have."""
     async with database.system_transaction() as connection:
         rows = await connection.fetch("SELECT app_name, name FROM migration")
     ran = {(row["app_name"], row["name"]) for row in rows}
-    pending = await asyncio.to_thread(_pending, registry, ran)
+    judged = [one for one in registry.plugins if one.app is not None and one.name not in (KERNEL, *(running or ()))]
+    pending = await asyncio.to_thread(_pending, judged, ran)
     if not pending:
         return registry
-    return await asyncio.to_thread(load_plugins, config, failed=pending, quarantined=quarantined)
+    return await asyncio.to_thread(load_plugins, config, failed=pending, quarantined=quarantined, running=running)
 
 
 def _which_need(registry: Registry, off: Collection[str]) -> set[str]:
@@ -165,11 +182,10 @@ def _which_need(registry: Registry, off: Collection[str]) -> set[str]:
     return found
 
 
-def _pending(registry: Registry, ran: Collection[tuple[str, str]]) -> dict[str, str]:
+def _pending(plugins: Iterable[LoadedPlugin], ran: Collection[tuple[str, str]]) -> dict[str, str]:
     pending: dict[str, str] = {}
-    for plugin in registry.plugins:
-        if plugin.app is None or plugin.name == KERNEL:
-            continue
+    for plugin in plugins:
+        assert plugin.app is not None, "it has tables"
         try:
             missing = [
                 one for one in load_migrations(plugin.name, plugin.app.migrations) if (plugin.name, one.id) not in ran

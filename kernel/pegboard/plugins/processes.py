@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,10 @@ from uuid import UUID
 import msgspec
 
 __all__ = (
+    "LeftOut",
     "Process",
+    "awaited_processes",
+    "give_up_on",
     "heartbeat",
     "live_processes",
     "node_name",
@@ -22,11 +25,30 @@ __all__ = (
 )
 
 
+_HEARD = """
+UPDATE kernel_processes SET heartbeat_at = now(),
+    heard_since = CASE WHEN heartbeat_at > now() - interval '10 seconds' THEN heard_since ELSE now() END,
+"""
+_BEAT = f"{_HEARD} error = $2, conflict = $3, breakers = $4::text::jsonb WHERE id = $1"
+_READY = f"{_HEARD} ready_revision = $2 WHERE id = $1"
+_ACTIVE = (
+    f"{_HEARD} active_revision = $2, ready_revision = $2, versions = $3::text::jsonb, left_out = $4::text::jsonb"
+    " WHERE id = $1"
+)
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a process does not run a plugin that is to be on. `state`: see `SkippedPlugin`."""
+
+    state: str
+    reason: str
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """A live process.
 
-    `versions`: plugin → the version that runs. `error`: why it could not prepare the wanted revision; `conflict`: what
-    its file says otherwise.
+    `versions`: plugin → the version that runs. `left_out`: plugins that are to be on and don't run here. `error`: why
+    it could not prepare the wanted revision; `conflict`: what its file says otherwise.
     """
 
     id: UUID
@@ -38,6 +60,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     conflict: str | None
     versions: dict[str, str]
+    left_out: dict[str, LeftOut]
     breakers: dict[str, str]
     heartbeat_at: datetime
     created_at: datetime
@@ -63,8 +86,7 @@ async def heartbeat(
     when everybody took it for dead long ago.
     """
     status = await connection.execute(
-        "UPDATE kernel_processes SET heartbeat_at = now(), error = $2, conflict = $3, breakers = $4::text::jsonb"
-        " WHERE id = $1",
+        _BEAT,
         process,
         error,
         conflict,
@@ -76,18 +98,21 @@ async def heartbeat(
 async def report_ready(connection: Any, process: UUID, number: int) -> None:
     """The process has built the revision and could swap to it."""
     await connection.execute(
-        "UPDATE kernel_processes SET ready_revision = $2, heartbeat_at = now() WHERE id = $1", process, number
+        _READY,
+        process,
+        number,
     )
 
 
-async def report_active(connection: Any, process: UUID, number: int, versions: Mapping[str, str]) -> None:
-    """The process runs the revision, with these `versions` of its plugins (name → version)."""
+async def report_active(
+    connection: Any, process: UUID, number: int, versions: Mapping[str, str], left_out: Mapping[str, LeftOut]
+) -> None:
+    """The process runs the revision, with these `versions` of its plugins (name → version), and without `left_out`."""
     await connection.execute(
-        "UPDATE kernel_processes SET active_revision = $2, ready_revision = $2, versions = $3::text::jsonb,"
-        " heartbeat_at = now() WHERE id = $1",
+        _ACTIVE,
         process,
         number,
-        msgspec.json.encode(versions).decode(),
+        *(msgspec.json.encode(one).decode() for one in (versions, left_out)),
     )
 
 
@@ -110,6 +135,24 @@ async def remove(connection: Any, process: UUID) -> None:
 
 async def live_processes(connection: Any) -> list[Process]:
     """Processes that were heard of lately, oldest first."""
-    rows = await connection.fetch("SELECT * FROM kernel_live_processes ORDER BY created_at, id")
-    decoded = ({**row} | {name: json.loads(row[name]) for name in ("versions", "breakers")} for row in rows)
-    return [msgspec.convert(one, Process) for one in decoded]
+    return _processes(await connection.fetch("SELECT * FROM kernel_live_processes ORDER BY created_at, id"))
+
+
+async def awaited_processes(connection: Any) -> list[Process]:
+    """Processes that fell silent when all did, and are expected back: the database was away. Oldest first."""
+    return _processes(await connection.fetch("SELECT * FROM kernel_awaited_processes ORDER BY created_at, id"))
+
+
+async def give_up_on(connection: Any, processes: Collection[UUID]) -> list[Process]:
+    """Take those of the processes for dead that are still silent, and give them; who is not signs on anew."""
+    rows = await connection.fetch(
+        "DELETE FROM kernel_processes WHERE id = ANY ($1::uuid[]) AND heartbeat_at <= now() - interval '10 seconds'"
+        " RETURNING *",
+        list(processes),
+    )
+    return _processes(rows)
+
+
+def _processes(rows: Any) -> list[Process]:
+    columns = ("versions", "left_out", "breakers")
+    return [msgspec.convert({**row} | {name: json.loads(row[name]) for name in columns}, Process) for row in rows]

@@ -33,6 +33,8 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     folder: str = ""
     """Where its package is: code in files below it is the plugin's."""
+    module: str = ""
+    """What holds its hook implementations; empty for the kernel's own part."""
     settings: msgspec.Struct | None = None
     controllers: Sequence[type[Controller]] = ()
     app: PiccoloApp | None = None

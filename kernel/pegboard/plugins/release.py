@@ -1,26 +1,24 @@
 """Letting a plugin out of quarantine, as somebody."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
-from litestar.params import Parameter
 from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import Conflict
 from pegboard_sdk.http import Controller, get, post
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.pagination import Page
 
-from pegboard.plugins import quarantine, revisions
+from pegboard.plugins import quarantine, revisions, silence
+from pegboard.plugins.parameters import PluginName
 from pegboard.plugins.permissions import READ, RELEASE
 from pegboard.plugins.revisions import Origin, Revision
 from pegboard.runtime import Runtime
 from pegboard.work import ReadWork, SteppedWork, Work
 
 __all__ = ("CONTROLLERS", "NotQuarantined", "QuarantineController", "release_plugin")
-
-Name = Annotated[str, Parameter(pattern="^[a-z][a-z0-9_]*$", max_length=32, description="The plugin's name.")]
 
 
 class NotQuarantined(Conflict):
@@ -59,6 +57,7 @@ async def release_plugin(
     Raises:
         NotQuarantined: it isn't in quarantine.
     """
+    silent = await silence.still_silent(runtime.database)
     async with runtime.database.system_transaction() as connection:
         await revisions.lock(connection)
         if not await quarantine.release(connection, name, by=principal.account_id):
@@ -66,6 +65,7 @@ async def release_plugin(
         wanted = await revisions.wanted_revision(connection)
         revision = None
         if wanted is not None and name in wanted.plugins:
+            await silence.give_up_on(connection, silent)
             revision = await revisions.propose(
                 connection,
                 wanted.plugins,
@@ -92,7 +92,7 @@ class QuarantineController(Controller):
         return Page([msgspec.convert(msgspec.structs.asdict(one), QuarantineView) for one in found])
 
     @post("/{name:str}/release", permission=RELEASE, external=True, status=202, errors=(NotQuarantined,))
-    async def release_plugin(self, name: Name, uow: SteppedWork) -> PluginRelease:
+    async def release_plugin(self, name: PluginName, uow: SteppedWork) -> PluginRelease:
         """Let a plugin out of quarantine and try it again."""
         async with uow.step():
             # Its first statement checks that the session has not been ended; the rest is the system role's business.

@@ -107,11 +107,12 @@ async def propose(
     """Make `plugins` the wanted set; takes the lock. One that was still in preparation is superseded.
 
     Where no process runs (those that are starting don't yet), there is nothing to prepare beside: the revision is
-    active at once, and processes leave out what they can't load.
+    active at once, and processes leave out what they can't load. Processes that were silenced by an outage do run.
     """
     await lock(connection)
     running = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM kernel_live_processes WHERE active_revision IS NOT NULL)"
+        " OR EXISTS (SELECT FROM kernel_awaited_processes)"
     )
     await connection.execute(
         "UPDATE kernel_plugin_revisions SET state = 'superseded', decided_at = now() WHERE state = 'preparing'"
@@ -176,11 +177,14 @@ async def fail(connection: Any, number: int, reason: str) -> bool:
 
 
 async def activate_if_ready(connection: Any, number: int) -> bool:
-    """Make a revision in preparation the active one if every live process is ready for it. Takes the lock."""
+    """Make a revision in preparation the active one if every live process is ready for it, and none is awaited that an
+    outage silenced. Takes the lock.
+    """
     await lock(connection)
     ready = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM kernel_plugin_revisions WHERE number = $1 AND state = 'preparing')"
-        " AND NOT EXISTS (SELECT FROM kernel_live_processes WHERE ready_revision IS DISTINCT FROM $1)",
+        " AND NOT EXISTS (SELECT FROM kernel_live_processes WHERE ready_revision IS DISTINCT FROM $1)"
+        " AND NOT EXISTS (SELECT FROM kernel_awaited_processes)",
         number,
     )
     if ready:

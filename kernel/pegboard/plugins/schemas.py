@@ -115,11 +115,13 @@ class PluginsOverview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a toggle asked for: the processes prepare the revision, then all swap to it. The whole cascade is in it.
+    """What a toggle asked for: the processes prepare the revision, then all swap to it. `also`: whom the cascade takes
+    along, in the same revision.
 
     Read `GET /api/v1/admin/plugins` to see what became of it.
     """
 
     plugin: str
     enabled: bool
+    also: list[str]
     revision: RevisionView

@@ -10,25 +10,24 @@ from uuid import UUID
 
 import msgspec
 
-from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
-from pegboard.plugins import quarantine, revisions
+from pegboard.plugins import quarantine, revisions, silence
 from pegboard.plugins.blocking import blocked_reason
 from pegboard.plugins.cascade import needed_by, spoiled, which_need
 from pegboard.plugins.discovery import Discovery, discover
 from pegboard.plugins.errors import PluginBlocked, PluginDependency, PluginsFileLocked, PluginUnknown, PluginUnusable
-from pegboard.plugins.loading import load_in_time
+from pegboard.plugins.planning.probe import Probe
 from pegboard.plugins.plugins_file import FileEdit, edit_file, file_key, with_enabled
-from pegboard.plugins.processes import node_name
-from pegboard.plugins.registry import Registry
+from pegboard.plugins.processes import Process, node_name
 from pegboard.plugins.revisions import Origin, Revision
-from pegboard.plugins.wanted import enabled_plugins, source_hash, with_plugins
+from pegboard.plugins.wanted import enabled_plugins, source_hash
 
 __all__ = (
     "Audit",
     "Guard",
     "Switches",
+    "Toggled",
     "check_switches",
     "refuse_environment",
     "take_back",
@@ -53,6 +52,20 @@ class Switches(msgspec.Struct, frozen=True):
         """The plugins that are on afterwards."""
         return frozenset(plugins) - self.off | self.on
 
+    def beside(self, asked: "Switches") -> list[str]:
+        """Whom the cascade takes along: those of the plugins that `asked` doesn't name."""
+        return sorted((self.on | self.off) - (asked.on | asked.off))
+
+
+class Toggled(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a toggle. `changed`: what is switched by it, the cascade's included; `gone`: processes that were
+    silent for so long that they were taken for dead.
+    """
+
+    revision: Revision
+    changed: Switches
+    gone: list[Process] = []
+
 
 Audit = Callable[[Any, Revision, Switches], Awaitable[None]]
 Guard = Callable[[Any, Revision | None, str], Awaitable[None]]
@@ -63,21 +76,24 @@ async def toggle(
     config: Config,
     switches: Switches,
     *,
+    probe: Probe,
     cascade: bool = False,
     origin: Origin,
     requested_by: UUID | None = None,
     audit: Audit | None = None,
     guard: Guard | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Revision:
-    """Make the wanted set one with `on` and without `off`; gives the revision that wants it so.
+    patience: float = silence.PATIENCE,
+) -> Toggled:
+    """Make the wanted set one with `on` and without `off`.
 
-    `config` is the configuration as it is written now. `cascade` turns on, too, what those need, and off, what needs
-    those: in one revision. What is turned on is let out of quarantine. `audit` writes the entries in the same
-    transaction, for what really changes; where everything is already as it should be, nothing is written but the file,
-    if that said otherwise. `guard` is called while nobody else may change what is wanted, with what is wanted and what
-    the file is known by, and refuses by raising. Processes take the revision up by themselves: it may still fail in one
-    of them, and then nothing changes.
+    `config` is the configuration as it is written now; `probe` is how code that is turned on is looked at. `cascade`
+    turns on, too, what those need, and off, what needs those: in one revision. What is turned on is let out of
+    quarantine. `audit` writes the entries in the same transaction, for what really changes; where everything is already
+    as it should be, nothing is written but the file, if that said otherwise. `guard` is called while nobody else may
+    change what is wanted, with what is wanted and what the file is known by, and refuses by raising. Processes take the
+    revision up by themselves: it may still fail in one of them, and then nothing changes. Processes that an outage of
+    the database silenced have `patience` seconds to be heard of again.
 
     A crash leaves file and database written, or neither, or the file alone: then the processes take it up like an edit
     by hand.
@@ -90,17 +106,19 @@ async def toggle(
     """
     found = await asyncio.to_thread(discover)
     path = Path(config.path)
+    silent = await silence.still_silent(database, patience=patience)
     while True:
         async with database.system_transaction() as connection:
             base = await revisions.wanted_revision(connection)
             kept_out = {name: one.told for name, one in (await quarantine.standing(connection)).items()}
         plugins = enabled_plugins(config) if base is None else frozenset(base.plugins)
-        wanted = await asyncio.to_thread(
-            check_switches, found, config, plugins, switches, cascade=cascade, quarantined=kept_out
-        )
+        wanted = await asyncio.to_thread(check_switches, found, config, plugins, switches, cascade=cascade)
         refuse_environment(wanted.each, environ)
+        if wanted.on - plugins or wanted.on.intersection(kept_out):
+            await _check_loading(probe, found, config, wanted, plugins, kept_out)
         changed = Switches(wanted.on - plugins, wanted.off & plugins)
         edit: FileEdit | None = None
+        gone: list[Process] = []
         try:
             async with database.system_transaction() as connection:
                 await revisions.lock(connection)
@@ -119,6 +137,7 @@ async def toggle(
                 changed = Switches(changed.on.union(released), changed.off)
                 revision = now
                 if now is None or changed.each:
+                    gone = await silence.give_up_on(connection, silent)
                     revision = await revisions.propose(
                         connection,
                         wanted.applied_to(plugins),
@@ -140,7 +159,7 @@ async def toggle(
                 edit.close()
         if revision is not now:
             await revisions.notify(database)
-        return revision
+        return Toggled(revision=revision, changed=changed, gone=gone)
 
 
 async def take_back(database: Database, config: Config, failed: Revision) -> None:
@@ -177,16 +196,21 @@ async def take_back(database: Database, config: Config, failed: Revision) -> Non
             edit.close()
 
 
-def write_file(config: Config, switches: Switches, *, cascade: bool = False) -> Switches:
-    """Toggle in the file alone, where there is no platform yet; gives what was switched. It blocks.
+async def write_file(config: Config, switches: Switches, *, probe: Probe, cascade: bool = False) -> Switches:
+    """Toggle in the file alone, where there is no platform yet; gives what was switched.
 
     Raises:
         DomainError: see `toggle`.
     """
-    wanted = check_switches(discover(), config, enabled_plugins(config), switches, cascade=cascade)
+    on = enabled_plugins(config)
+    found = await asyncio.to_thread(discover)
+    wanted = await asyncio.to_thread(check_switches, found, config, on, switches, cascade=cascade)
     refuse_environment(wanted.each)
-    edit_file(Path(config.path), lambda text: with_enabled(text, wanted.each))
-    return wanted
+    changed = Switches(wanted.on - on, wanted.off & on)
+    if changed.on:
+        await _check_loading(probe, found, config, wanted, on, {})
+    await asyncio.to_thread(edit_file, Path(config.path), lambda text: with_enabled(text, wanted.each))
+    return changed
 
 
 def with_cascade(found: Discovery, plugins: Collection[str], switches: Switches) -> Switches:
@@ -205,12 +229,9 @@ def check_switches(
     switches: Switches,
     *,
     cascade: bool = False,
-    quarantined: Mapping[str, str] | None = None,
 ) -> Switches:
-    """Refuse what can't work, before anything is written; gives all switches, the cascade's included. It imports what
-    is turned on to see: call it in a thread.
-
-    `plugins` are those that are on; `quarantined` are not imported (name → why), unless they are turned on.
+    """Refuse what manifests, pins and blocks say can't work, before anything is written; gives all switches, the
+    cascade's included. It reads the files of pinned plugins: call it in a thread. `plugins` are those that are on.
 
     Raises:
         PluginUnknown, PluginDependency, PluginBlocked, PluginUnusable: see `toggle`.
@@ -233,9 +254,6 @@ def check_switches(
         raise PluginDependency(
             f"{name} can't be enabled: {why}" if name in wanted.on else f"{who} would spoil {name}: {why}"
         )
-    if wanted.on - plugins or wanted.on.intersection(quarantined or {}):
-        out = {name: why for name, why in (quarantined or {}).items() if name not in wanted.on}
-        _check_loading(config, wanted, plugins, out)
     return wanted
 
 
@@ -250,7 +268,8 @@ def refuse_cascade(found: Discovery, plugins: Collection[str], switches: Switche
         others = [one for one in which_need([name], plugins, manifests) if one not in switches.off]
         if others:
             raise PluginDependency(
-                f"{name} is needed by {_listed(others)}: disable {_them(others)} first, or all at once with cascade."
+                f"{name} is needed by {_listed(others)}: disable {_them(others)} first,"
+                f" or {_cascading('disable', name)}"
             )
     for name in sorted(switches.on):
         off = [one for one in needed_by([name], set(plugins) - switches.off, manifests) if one not in switches.on]
@@ -259,7 +278,7 @@ def refuse_cascade(found: Discovery, plugins: Collection[str], switches: Switche
             raise PluginDependency(f"{name} needs {_listed(missing)}: install {_them(missing)} first.")
         if off:
             raise PluginDependency(
-                f"{name} needs {_listed(off)}: enable {_them(off)} first, or all at once with cascade."
+                f"{name} needs {_listed(off)}: enable {_them(off)} first, or {_cascading('enable', name)}"
             )
 
 
@@ -288,18 +307,29 @@ def _check_usable(found: Discovery, config: Config, name: str) -> None:
         raise PluginBlocked(f"{name} can't be enabled: {blocked}")
 
 
-def _check_loading(config: Config, wanted: Switches, plugins: frozenset[str], quarantined: Mapping[str, str]) -> None:
-    try:
-        registry = load_in_time(with_plugins(config, wanted.applied_to(plugins)), quarantined=quarantined)
-    except ConfigError as error:
-        raise PluginUnusable("; ".join(str(one) for one in error.all)) from error
-    for name, why in sorted(_not_on(registry).items()):
-        if name in wanted.on:
-            raise PluginUnusable(f"{name} can't be enabled: {why}")
+async def _check_loading(
+    probe: Probe,
+    found: Discovery,
+    config: Config,
+    wanted: Switches,
+    plugins: frozenset[str],
+    quarantined: Mapping[str, str],
+) -> None:
+    """Refuse what can't be imported. `plugins` are on; those that are `quarantined` (name → why) are not imported."""
+    out = {name: why for name, why in quarantined.items() if name not in wanted.on}
+    after = wanted.applied_to(plugins)
+    manifests = {name: candidate.manifest for name, candidate in found.candidates.items()}
+    for name, why in sorted(out.items()):
+        for other in which_need([name], after, manifests):
+            if other in wanted.on:
+                raise PluginUnusable(f"{other} can't be enabled: it requires {name}, which is off: {why}")
+    probed = await probe(config, after.difference(out))
+    for name in sorted(wanted.on.intersection(probed.failed)):
+        raise PluginUnusable(f"{name} can't be enabled: {probed.failed[name]}")
 
 
-def _not_on(registry: Registry) -> dict[str, str]:
-    return {one.name: one.reason for one in registry.skipped}
+def _cascading(command: str, name: str) -> str:
+    return f"all at once: `pegboard plugins {command} {name} --cascade` (over the API: `?cascade=true`)."
 
 
 def _listed(names: list[str]) -> str:

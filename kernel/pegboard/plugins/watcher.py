@@ -30,13 +30,14 @@ from pegboard.isolation.memory_looks import MemoryReporter
 from pegboard.plugins import preparation, processes, revisions
 from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.generation import BuildError, Generation, GenerationHolder, StartupError
+from pegboard.plugins.keeping import going_on
 from pegboard.plugins.listener import Listener
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.planning.contract import contracts_of, record_contracts, versions_of
 from pegboard.plugins.preparation import PreparationError
-from pegboard.plugins.processes import node_name
+from pegboard.plugins.processes import LeftOut, node_name
 from pegboard.plugins.quarantine import Cause, Failure
-from pegboard.plugins.registry import Registry
+from pegboard.plugins.registry import EMPTY, Registry
 from pegboard.plugins.revisions import Revision
 from pegboard.plugins.toggle import take_back
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
@@ -188,7 +189,7 @@ class RegistryWatcher:
                     ):
                         await processes.register(connection, self.process, self._kind, node_name(), os.getpid())
                         if self._active is not None:
-                            await processes.report_active(connection, self.process, self._active, self._versions())
+                            await self._report_active(connection, self._active)
                     await self._memory.notice(connection)
             except TRANSACTION_ERRORS as error:
                 log.warning("plugins.heartbeat_failed", error=repr(error))
@@ -313,7 +314,8 @@ class RegistryWatcher:
     async def _run_late(self, revision: Revision) -> None:
         """Run a revision that is active already, without what can't run here."""
         config = self._configured(revision)
-        registry = await preparation.load_ready(config, self._database)
+        running = EMPTY if self._active is None else self._holder.current.registry
+        registry = await preparation.load_ready(config, self._database, running)
         left_out = preparation.reasons(registry)
         quarantined = {one.name: one.reason for one in registry.skipped if one.state == "quarantined"}
         while True:
@@ -329,11 +331,12 @@ class RegistryWatcher:
                 if config.strict or not found.keys() - quarantined.keys():
                     raise
                 quarantined |= await preparation.put_into_quarantine(self._database, found)
-            registry = await asyncio.to_thread(load_plugins, config, failed=left_out, quarantined=quarantined)
+            registry = await asyncio.to_thread(
+                load_plugins, config, failed=left_out, quarantined=quarantined, running=going_on(running)
+            )
         self._prepared = (revision.number, generation)
-        for one in generation.registry.skipped:
-            if one.state != "disabled":
-                log.error("plugin.skipped", plugin=one.name, state=one.state, reason=one.reason)
+        for one in preparation.left_out(generation.registry):
+            log.error("plugin.skipped", plugin=one.name, state=one.state, reason=one.reason)
         await self._activate(revision.number)
         self._note_conflict(revision)
 
@@ -345,12 +348,13 @@ class RegistryWatcher:
         self._active = number
         self._error = None
         async with self._database.system_transaction() as connection:
-            await processes.report_active(connection, self.process, number, self._versions())
+            await self._report_active(connection, number)
             await record_contracts(connection, contracts_of(self._holder.current.registry).values())
 
-    def _versions(self) -> dict[str, str]:
-        """Of the plugins that run."""
-        return versions_of(self._holder.current.registry)
+    async def _report_active(self, connection: Any, number: int) -> None:
+        registry = self._holder.current.registry
+        out = {one.name: LeftOut(state=one.state, reason=one.reason) for one in preparation.left_out(registry)}
+        await processes.report_active(connection, self.process, number, versions_of(registry), out)
 
     async def _drop_prepared(self) -> None:
         if self._prepared is not None:

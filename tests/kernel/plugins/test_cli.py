@@ -76,13 +76,26 @@ def test_without_a_platform_the_file_is_written(installed: Workshop, cli: Cli, c
     assert (enabled.exit_code, enabled.stdout) == (0, "guest will be on when the platform starts\n")
     assert config.read_text() == "# Ours.\n[plugins.hello]\nenabled = true\n\n[plugins.guest]\nenabled = true\n"
     answer = json.loads(cli("disable", "guest", "--json").stdout)
-    assert answer == {"plugin": "guest", "enabled": False, "revision": None, "state": "written", "reason": None}
+    assert (answer["plugin"], answer["enabled"], answer["also"]) == ("guest", False, [])
+    assert (answer["revision"], answer["state"], answer["reason"]) == (None, "written", None)
+
+
+def test_a_cascade_names_whom_it_takes_along(installed: Workshop, cli: Cli) -> None:
+    assert cli("enable", "guest").exit_code == 0
+
+    told = cli("disable", "hello", "--cascade")
+    assert told.stdout == "hello will be off when the platform starts (off with it: guest)\n"
+    answer = json.loads(cli("enable", "guest", "--cascade", "--json").stdout)
+    assert (answer["plugin"], answer["also"]) == ("guest", ["hello"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("disable", "hello"), "hello is needed by guest: disable it first, or all at once with cascade."),
+        (
+            ("disable", "hello"),
+            "hello is needed by guest: disable it first, or all at once: `pegboard plugins disable hello --cascade`",
+        ),
         (("enable", "broken"), "broken can't be enabled: importing"),
         (("enable", "nobody"), "No installed package offers a plugin named nobody: install it first."),
     ],

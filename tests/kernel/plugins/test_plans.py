@@ -425,6 +425,25 @@ async def test_enabling_lets_out_of_quarantine_and_the_plan_says_so(fleet: Fleet
     assert [one["operation"] for one in content["operations"]["gained"]] == ["hello_list_greetings", "hello_read_first"]
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"enable": ["hello"], "disable": ["hello"]},
+        {"enable": ["hello"], "uninstall": ["hello"]},
+        {"upgrade": ["hello"], "disable": ["hello"]},
+    ],
+)
+async def test_no_plan_wants_a_plugin_on_and_off(
+    fleet: Fleet, installed: Workshop, action: dict[str, list[str]]
+) -> None:
+    account = await operator(await fleet.api())
+
+    refused = await plan(account, status=409, **action)
+    assert refused["code"] == "plan_refused"
+    one, other = action
+    assert refused["detail"] == f"You ask to {one} and to {other} hello: ask for one of the two."
+
+
 async def test_only_the_operator_plans(fleet: Fleet, installed: Workshop) -> None:
     platform = await fleet.api()
     member = await platform.account(await platform.tenant(), roles=("member",))
@@ -439,9 +458,19 @@ async def test_the_api_cascades_when_asked(fleet: Fleet, installed: Workshop) ->
 
     refused = await account.client.post("/api/v1/admin/plugins/guest/enable")
     assert refused.status_code == 409
-    assert refused.json()["detail"] == "guest needs hello: enable it first, or all at once with cascade."
+    assert refused.json()["detail"] == (
+        "guest needs hello: enable it first, or all at once: `pegboard plugins enable guest --cascade`"
+        " (over the API: `?cascade=true`)."
+    )
     answer = await account.client.post("/api/v1/admin/plugins/guest/enable?cascade=true")
     assert answer.json()["revision"]["plugins"] == ["guest", "hello"]
+    assert answer.json()["also"] == ["hello"]
+    async with platform.runtime.database.system_transaction() as connection:
+        entries = await connection.fetch(
+            "SELECT object_id, after::text FROM kernel_audit_entries WHERE action = 'kernel:plugin.toggle'"
+        )
+    because = {entry["object_id"]: json.loads(entry["after"]).get("because_of") for entry in entries}
+    assert because == {"guest": None, "hello": ["guest"]}
 
 
 async def test_the_command_line_plans_and_applies(fleet: Fleet, installed: Workshop, redis_url: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pegboard.plugins import revisions
 from pegboard.plugins.errors import PluginsFileUnwritable
+from pegboard.plugins.planning.probe import probe
 from pegboard.plugins.revisions import Revision
 from pegboard.plugins.toggle import Switches, toggle
 
@@ -33,7 +34,7 @@ async def test_a_toggle_that_fails_leaves_file_and_database_as_they_were(fleet: 
     database, config = platform.runtime.database, fleet.config()
 
     with pytest.raises(Tripped):
-        await toggle(database, config, Switches(on=frozenset({"hello"})), origin="cli", audit=_trip)
+        await toggle(database, config, Switches(on=frozenset({"hello"})), probe=probe, origin="cli", audit=_trip)
 
     assert fleet.file.read_text() == before
     async with database.system_transaction() as connection:
@@ -52,7 +53,9 @@ async def test_a_commit_that_fails_takes_the_file_back(fleet: Fleet, hello: None
         await connection.execute("INSERT INTO trip VALUES (1), (1)")
 
     with pytest.raises(Exception, match="duplicate key"):
-        await toggle(database, fleet.config(), Switches(on=frozenset({"hello"})), origin="cli", audit=fail_at_commit)
+        await toggle(
+            database, fleet.config(), Switches(on=frozenset({"hello"})), probe=probe, origin="cli", audit=fail_at_commit
+        )
 
     assert fleet.file.read_text() == before
     async with database.system_transaction() as connection:
@@ -68,7 +71,7 @@ async def test_a_file_that_cannot_be_written_changes_nothing(fleet: Fleet, hello
     fleet.file.mkdir()
 
     with pytest.raises(PluginsFileUnwritable):
-        await toggle(platform.runtime.database, config, Switches(on=frozenset({"hello"})), origin="cli")
+        await toggle(platform.runtime.database, config, Switches(on=frozenset({"hello"})), probe=probe, origin="cli")
     async with platform.runtime.database.system_transaction() as connection:
         wanted = await revisions.wanted_revision(connection)
     assert wanted is not None
@@ -83,7 +86,7 @@ async def test_two_who_toggle_at_once_both_get_their_way(fleet: Fleet, workshop:
 
     await asyncio.gather(
         *(
-            toggle(platform.runtime.database, config, Switches(on=frozenset({name})), origin="cli")
+            toggle(platform.runtime.database, config, Switches(on=frozenset({name})), probe=probe, origin="cli")
             for name in ("one", "two", "three")
         )
     )

@@ -30,7 +30,7 @@ def show_plan(
     cascade: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Make a plan and show it."""
+    """Make a plan and show it. Exit status 2 where it can't be applied."""
     from pegboard.plugins.planning.action import Action
 
     action = Action(
@@ -44,6 +44,7 @@ def show_plan(
     made, content = run(_plan(cli, action))
     if as_json:
         click.echo(msgspec.json.encode(made or content))
+        _refuse(content)
         return
     for line in tell(content):
         click.echo(line)
@@ -57,6 +58,13 @@ def show_plan(
             else f"apply {made.id}"
         )
         click.echo(f"\nto do it: pegboard plugins {do}")
+    _refuse(content)
+
+
+def _refuse(content: "PlanContent") -> None:
+    """A script that goes on to `apply` is to stop here."""
+    if content.problems:
+        raise SystemExit(2)
 
 
 async def _plan(cli: CommandLine, action: "Action") -> "tuple[Plan | None, PlanContent]":

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -14,10 +15,11 @@ from pegboard.cli.plugins._overview import platform_database
 
 if TYPE_CHECKING:
     from pegboard.config.model import Config
+    from pegboard.plugins.processes import Process
     from pegboard.plugins.revisions import Revision
     from pegboard.runtime import Runtime
 
-__all__ = ("cascade_option", "decided", "dry_run_option", "settled", "toggle")
+__all__ = ("cascade_option", "decided", "dry_run_option", "settled", "tell_gone", "toggle")
 
 DECISION_SECONDS = 120.0
 
@@ -35,13 +37,15 @@ def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: b
     """
     if not cascade and not as_json and sys.stdin.isatty():
         cascade = _ask(cli, name, enabled)
-    revision = run(_change(cli, name, enabled, wait=wait, cascade=cascade))
+    done = run(_change(cli, name, enabled, wait=wait, cascade=cascade))
+    revision = done.revision
     state = "written" if revision is None else revision.state
     if as_json:
         number = None if revision is None else revision.number
         reason = None if revision is None else revision.reason
-        answer = {"plugin": name, "enabled": enabled, "revision": number, "state": state, "reason": reason}
-        click.echo(msgspec.json.encode(answer))
+        answer = {"plugin": name, "enabled": enabled, "also": done.also, "revision": number, "state": state}
+        click.echo(msgspec.json.encode({**answer, "reason": reason}))
+    tell_gone(done.gone)
     word = "on" if enabled else "off"
     if revision is not None and revision.state == "failed":
         raise CommandError(f"{name} could not be turned {word}, and nothing changed: {revision.reason}")
@@ -53,7 +57,28 @@ def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: b
         "preparing": f"{name} is being turned {word}: `pegboard plugins list` shows how far it is",
         "superseded": "somebody changed the plugins again meanwhile: `pegboard plugins list` shows how they are",
     }
-    click.echo(told[state])
+    also = f" ({word} with it: {', '.join(done.also)})" if done.also and state != "superseded" else ""
+    click.echo(f"{told[state]}{also}")
+
+
+def tell_gone(gone: "Sequence[Process]") -> None:
+    """Say which processes were taken for dead."""
+    for one in gone:
+        click.echo(
+            f"{one.kind} {one.pid} on {one.node} was not heard of since {one.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC and is"
+            " taken for dead; if it is not, it takes the change up when it reaches the database again",
+            err=True,
+        )
+
+
+class _Done(NamedTuple):
+    """What was done: the revision that came of it, None where only the file could be written; whom the cascade took
+    along; which processes were taken for dead.
+    """
+
+    revision: "Revision | None" = None
+    also: Sequence[str] = ()
+    gone: "Sequence[Process]" = ()
 
 
 def _ask(cli: CommandLine, name: str, enabled: bool) -> bool:
@@ -83,22 +108,22 @@ async def _others(cli: CommandLine, name: str, enabled: bool) -> list[str]:
     return needed_by([name], on, manifests) if enabled else which_need([name], on, manifests)
 
 
-async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool, cascade: bool) -> "Revision | None":
-    """Toggle; gives the revision that came of it, or None where only the file could be written."""
+async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool, cascade: bool) -> _Done:
+    from pegboard.plugins.planning.probe import probe
     from pegboard.plugins.toggle import Switches, write_file
 
     config: Config = cli.config()
     switches = Switches(on=frozenset({name})) if enabled else Switches(off=frozenset({name}))
     async with platform_database(cli) as runtime:
         if runtime is None:
-            await asyncio.to_thread(write_file, config, switches, cascade=cascade)
-            return None
+            changed = await write_file(config, switches, probe=probe, cascade=cascade)
+            return _Done(also=changed.beside(switches))
         from pegboard.plugins.administration import change_plugins
 
-        revision = await change_plugins(
-            runtime, config, await operator_of(runtime, "default"), switches, cascade=cascade, origin="cli"
-        )
-        return await settled(runtime, config, revision) if wait else revision
+        operator = await operator_of(runtime, "default")
+        toggled = await change_plugins(runtime, config, operator, switches, probe=probe, cascade=cascade, origin="cli")
+        revision = await settled(runtime, config, toggled.revision) if wait else toggled.revision
+        return _Done(revision=revision, also=toggled.changed.beside(switches), gone=toggled.gone)
 
 
 async def settled(runtime: "Runtime", config: "Config", revision: "Revision") -> "Revision":

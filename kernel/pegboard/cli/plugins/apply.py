@@ -8,7 +8,7 @@ import msgspec
 
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
-from pegboard.cli.plugins._toggling import settled
+from pegboard.cli.plugins._toggling import settled, tell_gone
 
 if TYPE_CHECKING:
     from pegboard.plugins.planning.apply import Applied
@@ -35,6 +35,7 @@ def command(cli: CommandLine, plan: UUID, no_wait: bool, as_json: bool) -> None:
             (None, "active", None) if revision is None else (revision.number, revision.state, revision.reason)
         )
         click.echo(msgspec.json.encode({"plan": plan, "revision": number, "state": state, "reason": reason}))
+    tell_gone(applied.gone)
     if revision is not None and revision.state == "failed":
         raise CommandError(f"the plan could not be carried out, and nothing changed: {revision.reason}")
     if as_json:

@@ -17,8 +17,10 @@ from pegboard.plugins.discovery import discover
 from pegboard.plugins.errors import PlanRefused, PlanStale, PluginUnusable
 from pegboard.plugins.planning.basis import changes_since, fingerprint
 from pegboard.plugins.planning.content import Basis, Plan
-from pegboard.plugins.planning.make import Probe, current_basis
+from pegboard.plugins.planning.make import current_basis
+from pegboard.plugins.planning.probe import Probe
 from pegboard.plugins.planning.store import find_plan, mark_applied, refuse_used
+from pegboard.plugins.processes import Process
 from pegboard.plugins.revisions import Origin, Revision
 from pegboard.plugins.toggle import Audit, Switches, toggle
 
@@ -28,10 +30,13 @@ AuditUpgrade = Callable[[Any, Plan], Awaitable[None]]
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a plan: the revision that the processes take up, None where the wanted plugins stay the same."""
+    """What came of a plan: the revision that the processes take up, None where the wanted plugins stay the same.
+    `gone`: see `Toggled`.
+    """
 
     plan: Plan
     revision: Revision | None
+    gone: list[Process] = []
 
 
 async def apply_plan(
@@ -90,12 +95,20 @@ async def apply_plan(
         if changes["upgrade"] and audit_upgrade is not None:
             await audit_upgrade(connection, plan)
 
-    revision = await toggle(
-        database, config, switches, cascade=True, origin=origin, requested_by=requested_by, audit=mark, guard=guard
+    toggled = await toggle(
+        database,
+        config,
+        switches,
+        probe=probe,
+        cascade=True,
+        origin=origin,
+        requested_by=requested_by,
+        audit=mark,
+        guard=guard,
     )
     async with database.system_transaction() as connection:
         applied, _ = await find_plan(connection, number)
-    return Applied(plan=applied, revision=revision)
+    return Applied(plan=applied, revision=toggled.revision, gone=toggled.gone)
 
 
 _KINDS = ("enable", "disable", "upgrade")

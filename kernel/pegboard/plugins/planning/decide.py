@@ -1,5 +1,6 @@
 """From what was asked for to what happens to each plugin: the cascade, and what file and packages say otherwise."""
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
@@ -8,7 +9,7 @@ from pegboard.config.model import Config
 from pegboard.plugins.blocking import blocked_reason
 from pegboard.plugins.cascade import loading_order, needed_by, spoiled, which_need
 from pegboard.plugins.discovery import Discovery
-from pegboard.plugins.errors import PluginDependency, PluginsFileLocked, PluginUnknown
+from pegboard.plugins.errors import PlanRefused, PluginDependency, PluginsFileLocked, PluginUnknown
 from pegboard.plugins.planning.action import Action
 from pegboard.plugins.planning.content import Change
 from pegboard.plugins.toggle import Switches, refuse_cascade, refuse_environment, with_cascade
@@ -54,7 +55,9 @@ def decide(
 
     Raises:
         PluginUnknown: nobody knows one of the plugins that it names.
+        PlanRefused: it wants one of them on and off.
     """
+    _refuse_contradiction(action)
     _refuse_unknown(action, found, active)
     asked = Switches(frozenset(action.on), frozenset(action.off) | (frozenset(action.uninstall) & active))
     wanted = with_cascade(found, active, asked)
@@ -149,6 +152,14 @@ def _changes(
         if name not in active or (name in asked.on and name in quarantined)
     ]
     return changes
+
+
+def _refuse_contradiction(action: Action) -> None:
+    stays = {"enable": action.on, "upgrade": action.upgrade}
+    goes = {"disable": action.off, "uninstall": action.uninstall}
+    for (one, staying), (other, going) in itertools.product(stays.items(), goes.items()):
+        if both := sorted(set(staying).intersection(going)):
+            raise PlanRefused(f"You ask to {one} and to {other} {', '.join(both)}: ask for one of the two.")
 
 
 def _refuse_unknown(action: Action, found: Discovery, active: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """Makes plans."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,13 +36,12 @@ from pegboard.plugins.planning.facts import (
     parked_jobs,
     running_versions,
 )
-from pegboard.plugins.planning.probe import Probed
+from pegboard.plugins.planning.probe import Probe, Probed
 from pegboard.plugins.planning.store import add_plan
 from pegboard.plugins.wanted import enabled_plugins
 
-__all__ = ("Probe", "current_basis", "current_config", "make_plan", "preview")
+__all__ = ("current_basis", "current_config", "make_plan", "preview")
 
-Probe = Callable[[Config, Collection[str]], Awaitable[Probed]]
 _NOTHING = Probed(contracts={}, failed={}, migrations={})
 
 RESTART = (
@@ -60,6 +59,7 @@ async def make_plan(
 
     Raises:
         PluginUnknown: nobody knows one of the plugins that the action names.
+        PlanRefused: the action wants a plugin on and off.
         PluginUnusable: the code could not even be looked at.
         PluginsFileUnwritable: the configuration can't be read.
     """

@@ -7,7 +7,7 @@ imported already can't be imported at all.
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,11 +16,11 @@ from pegboard.config.load import load_config
 from pegboard.config.model import Config
 from pegboard.database.migrations import MigrationError, load_migrations
 from pegboard.plugins.errors import PluginUnusable
-from pegboard.plugins.manager import load_plugins
+from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.planning.contract import Contract, contracts_of
 from pegboard.plugins.wanted import with_plugins
 
-__all__ = ("MigrationFile", "Probed", "probe", "probe_apart")
+__all__ = ("MigrationFile", "Probe", "Probed", "probe", "probe_apart")
 
 SECONDS = 60.0
 _SHOWN = 400
@@ -39,6 +39,10 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     contracts: Mapping[str, Contract]
     failed: Mapping[str, str]
     migrations: Mapping[str, Sequence[MigrationFile]]
+
+
+Probe = Callable[[Config, Collection[str]], Awaitable[Probed]]
+"""How code is looked at: `probe` or `probe_apart`."""
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -82,7 +86,7 @@ async def probe_apart(config: Config, plugins: Collection[str]) -> Probed:
 
 
 def _look(config: Config, plugins: Collection[str]) -> Probed:
-    registry = load_plugins(msgspec.structs.replace(with_plugins(config, plugins), strict=False))
+    registry = load_in_time(msgspec.structs.replace(with_plugins(config, plugins), strict=False))
     contracts = contracts_of(registry)
     failed = {one.name: one.reason for one in registry.skipped if one.name in plugins}
     migrations: dict[str, list[MigrationFile]] = {}

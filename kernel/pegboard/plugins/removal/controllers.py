@@ -1,13 +1,13 @@
 """Uninstalling over HTTP. Exports are the command line's: they are written where the command runs."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from litestar.params import Parameter
 from pegboard_sdk.http import Controller, post
 
 from pegboard.plugins.errors import PluginsFileUnwritable
+from pegboard.plugins.parameters import PluginName
 from pegboard.plugins.permissions import UNINSTALL
 from pegboard.plugins.planning.make import current_config
 from pegboard.plugins.removal.errors import PluginAbsent, PluginDataInUse, PluginStillOn
@@ -19,8 +19,6 @@ __all__ = ("CONTROLLERS", "PluginUninstall", "RemovalController")
 
 PURGING = 660.0
 """Seconds: counting and dropping big tables takes its time."""
-
-Name = Annotated[str, Parameter(pattern="^[a-z][a-z0-9_]*$", max_length=32, description="The plugin's name.")]
 
 
 class PluginUninstall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +40,7 @@ class RemovalController(Controller):
         timeout=PURGING,
         errors=(PluginStillOn, PluginAbsent, PluginDataInUse, PluginsFileUnwritable),
     )
-    async def uninstall_plugin(self, name: Name, data: PluginUninstall, uow: SteppedWork) -> SignedReceipt:
+    async def uninstall_plugin(self, name: PluginName, data: PluginUninstall, uow: SteppedWork) -> SignedReceipt:
         """Uninstall a plugin that is off: keep or purge its data. The answer is the signed receipt.
 
         Its package stays: remove it with the program that installed it.

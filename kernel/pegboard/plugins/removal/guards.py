@@ -1,18 +1,16 @@
 """A plugin is uninstalled only when nothing runs that needs it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
 from typing import Any
-
-from pegboard_sdk.manifest import Manifest
 
 from pegboard.config.model import Config
 from pegboard.plugins import revisions
+from pegboard.plugins.cascade import which_need
 from pegboard.plugins.discovery import discover
 from pegboard.plugins.removal.errors import PluginStillOn
 from pegboard.plugins.wanted import enabled_plugins
 
-__all__ = ("refuse_while_on",)
+__all__ = ("refuse_while_jobs_run", "refuse_while_on")
 
 _ON = "SELECT DISTINCT unnest(plugins) FROM kernel_plugin_revisions WHERE state IN ('active', 'preparing')"
 
@@ -29,8 +27,14 @@ WHERE plugin = $1 AND state = 'running' AND heartbeat_at > now() - interval '1 m
 """
 
 
-async def refuse_while_on(connection: Any, config: Config, plugin: str) -> None:
-    """Refuse while the plugin or a dependent is on, wanted or still running; keeps it so until the transaction ends.
+# Of revisions that failed the processes may have tried the plugin's code and run its migrations.
+_SINCE = "SELECT EXISTS (SELECT FROM kernel_plugin_revisions WHERE number > $1 AND $2 = ANY (plugins))"
+
+
+async def refuse_while_on(connection: Any, config: Config, plugin: str, *, since: int | None = None) -> int:
+    """Refuse while the plugin or a dependent is on, wanted or still running; keeps it so until the transaction ends,
+    and with it everybody's toggles: whatever takes long comes before. Then ask anew with `since`, which refuses as well
+    if it was on in between. Gives the newest revision's number, for `since`.
 
     `config` is the configuration as it is written now.
 
@@ -41,7 +45,7 @@ async def refuse_while_on(connection: Any, config: Config, plugin: str) -> None:
     await revisions.lock(connection)
     # Where the file and the revision differ, the next change of the file may turn the plugin on: both must say off.
     on = {row[0] for row in await connection.fetch(_ON)} | enabled_plugins(config)
-    dependents = sorted(_dependents(plugin, on, manifests))
+    dependents = which_need([plugin], on, manifests)
     if plugin in on or dependents:
         off_first = [*dependents, *([plugin] if plugin in on else [])]
         told = [f"{name} needs {plugin} and is on" for name in dependents]
@@ -50,17 +54,17 @@ async def refuse_while_on(connection: Any, config: Config, plugin: str) -> None:
         raise PluginStillOn(f"{'; '.join(told)}. Turn off first what is to go: {commands}")
     if processes := await connection.fetchval(_RUNNING, plugin):
         raise PluginStillOn(f"{processes} processes still run {plugin}: try again in a moment.")
+    await refuse_while_jobs_run(connection, plugin)
+    if since is not None and await connection.fetchval(_SINCE, since, plugin):
+        raise PluginStillOn(f"{plugin} was turned on meanwhile, and nothing was done: try again.")
+    return await connection.fetchval("SELECT coalesce(max(number), 0) FROM kernel_plugin_revisions")
+
+
+async def refuse_while_jobs_run(connection: Any, plugin: str) -> None:
+    """Refuse while a worker is at a job of the plugin's.
+
+    Raises:
+        PluginStillOn: how many there are.
+    """
     if jobs := await connection.fetchval(_JOBS, plugin):
         raise PluginStillOn(f"{jobs} jobs of {plugin} are still running: try again once they are done.")
-
-
-def _dependents(plugin: str, on: Collection[str], manifests: Mapping[str, Manifest]) -> set[str]:
-    """Who needs the plugin, and who needs those, of the plugins that are on."""
-    found: set[str] = set()
-    grown = True
-    while grown:
-        needed = found | {plugin}
-        more = {name for name in on if name in manifests and needed & manifests[name].requires.keys()} - needed
-        found |= more
-        grown = bool(more)
-    return found
