@@ -20,10 +20,11 @@ class RecordType(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of record that others may refer to.
 
     `name` is `<plugin>.<noun>`, the part of a reference before the colon. `table` is the plugin's table; it has a
-    `tenant_id`. `key` is its column of type uuid whose value is the part after the colon. `label` is what people know a
-    record by: a column, or an SQL expression over the row, such as `coalesce(title, 'Untitled')`. `deleted` is a
-    condition over the row, such as `deleted_at IS NOT NULL`, where rows of deleted records stay. Labels are shown to
-    whoever may see what refers to the record, and are kept after a purge: no more personal data than that needs.
+    `tenant_id`. `key` is its column (uuid, integer or text) whose value is the part after the colon. `label` is what
+    people know a record by: a column, or an SQL expression over the row, such as `coalesce(title, 'Untitled')`.
+    `deleted` is a condition over the row, such as `deleted_at IS NOT NULL`, where rows of deleted records stay. Labels
+    are shown to whoever may see what refers to the record, and are kept after a purge: no more personal data than that
+    needs.
     """
 
     name: str
@@ -34,10 +35,15 @@ class RecordType(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReferenceColumn(msgspec.Struct, frozen=True, kw_only=True):
-    """A text column that holds references to other plugins' records. `table` is the plugin's, with a `tenant_id`."""
+    """A column that holds references to other plugins' records. `table` is the plugin's, with a `tenant_id`.
+
+    A text column holds whole references. A column of bare keys (uuid, integer, or text) names the record type that they
+    are keys of: `ReferenceColumn(table="loans_loans", column="book_id", record_type="shelves.book")`.
+    """
 
     table: str
     column: str
+    record_type: str | None = None
 
 
 class RecordView(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,11 @@ another brought.
 """
 
 import datetime
+import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import cronsim
 import msgspec
@@ -20,6 +22,8 @@ from pegboard.plugins.routes import route_problems
 from pegboard.taxonomies.seed import problems as taxonomy_problems
 
 __all__ = ("Known", "problems")
+
+RECORD_TYPE = re.compile(r"^[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*\Z")
 
 
 class Known:
@@ -196,6 +200,14 @@ def _records(plugin: LoadedPlugin) -> Iterator[str]:
         columns = {column._meta.db_column_name for column in tables[table]._meta.columns}
         for missing in sorted({column, "tenant_id"} - columns):
             yield f"{what} needs a column {missing}, and {table} has none"
+    for one in plugin.reference_columns:
+        what = f"the reference column {one.table}.{one.column}"
+        if one.record_type is not None and not RECORD_TYPE.match(one.record_type):
+            yield f"{what} has the record_type {one.record_type!r}: write <plugin>.<noun>"
+        columns = tables[one.table]._meta.columns if one.table in tables else ()
+        held = next((column.value_type for column in columns if column._meta.db_column_name == one.column), None)
+        if one.record_type is None and held in (UUID, int):
+            yield f"{what} holds keys, which don't say whose records are meant: name them with record_type"
 
 
 def _jobs(plugin: LoadedPlugin) -> Iterator[str]:

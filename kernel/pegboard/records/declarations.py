@@ -18,9 +18,10 @@ WHERE (known.plugin, known.relation, known.key, known.label, known.deleted)
 """
 
 _ADD_COLUMNS = """
-INSERT INTO kernel_reference_columns AS known (relation, attribute, plugin) VALUES ($1, $2, $3)
-ON CONFLICT (relation, attribute) DO UPDATE SET plugin = excluded.plugin, updated_at = now()
-WHERE known.plugin <> excluded.plugin
+INSERT INTO kernel_reference_columns AS known (relation, attribute, plugin, record_type) VALUES ($1, $2, $3, $4)
+ON CONFLICT (relation, attribute) DO UPDATE
+    SET plugin = excluded.plugin, record_type = excluded.record_type, updated_at = now()
+WHERE (known.plugin, known.record_type) <> (excluded.plugin, excluded.record_type)
 """
 
 _DROP_TYPES = "DELETE FROM kernel_record_types WHERE plugin = $1 AND name <> ALL ($2::text[])"
@@ -48,4 +49,6 @@ async def _sync(connection: Any, plugin: LoadedPlugin) -> None:
             _ADD_TYPES, [(one.name, plugin.name, one.table, one.key, one.label, one.deleted) for one in types]
         )
     if columns:
-        await connection.executemany(_ADD_COLUMNS, [(one.table, one.column, plugin.name) for one in columns])
+        await connection.executemany(
+            _ADD_COLUMNS, [(one.table, one.column, plugin.name, one.record_type or "") for one in columns]
+        )

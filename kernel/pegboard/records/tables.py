@@ -25,6 +25,7 @@ class KernelReferenceColumn(Table, tablename="kernel_reference_columns"):
     relation = Text(primary_key=True, default=None)
     attribute = Text(null=False, default=None)
     plugin = Text(null=False, default=None)
+    record_type = Text(null=False, default="")
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
 

@@ -146,3 +146,4 @@ def _sections(content: "PlanContent") -> Iterator[tuple[str, str, list[str]]]:
             for one in content.references
         ],
     )
+    yield "references that can't be counted", "!", content.misdeclared

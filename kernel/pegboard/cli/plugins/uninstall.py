@@ -82,8 +82,11 @@ async def _uninstall(cli: CommandLine, name: str, folder: Path | None, purge: bo
     async with _uninstaller(cli, name) as uninstaller:
         if folder is None:
             return [await (uninstaller.purge() if purge else uninstaller.keep())]
-        exported = await uninstaller.export(folder)
-        return [exported, await uninstaller.purge(exported, folder)] if purge else [exported]
+        if not purge:
+            return [await uninstaller.export(folder)]
+        # Where an earlier attempt was cut off between the two, it goes on with what that exported.
+        exported = await uninstaller.exported_before(folder) or await uninstaller.export(folder)
+        return [exported, await uninstaller.purge(exported, folder)]
 
 
 @contextlib.asynccontextmanager
@@ -111,6 +114,7 @@ def _show(found: "Footprint", folder: Path | None, purge: bool) -> None:
         lines.append(f"dropped: {made or 'nothing'}")
         lines += [f"removed: {count} {kind}" for kind, count in found.rows.items()]
         lines.append(f"others refer to its records {found.references} times: a tombstone stays for each")
+        lines += [f"no tombstones for these: {problem}" for problem in found.misdeclared]
         lines += [f"in the way: {obstacle}" for obstacle in found.obstacles]
     else:
         lines.append(f"{rows} rows stay in the database")

@@ -58,7 +58,7 @@ def settings_hash(config: Config) -> str:
 
 def fingerprint(action: Action, content: PlanContent, basis: Basis) -> str:
     """Over everything but counts and sizes, which change all the time and change nothing about the plan."""
-    steady = msgspec.structs.replace(content, parked=[], data=[], references=[])
+    steady = msgspec.structs.replace(content, parked=[], data=[], references=[], misdeclared=[])
     return hashlib.sha256(msgspec.json.encode((action, steady, basis), order="sorted")).hexdigest()
 
 

@@ -72,8 +72,9 @@ class PlanContent(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that would change.
 
     `unheard`: listeners that stay and would hear an event no more. `unserved`: who stays and would lose a service that
-    it uses. `breaking`: what an upgrade takes away that others may hang on. `problems`: why it can't be applied.
-    `restart`: why and how the processes have to be restarted, None where they don't.
+    it uses. `misdeclared`: references that can't be counted, and why: the mistake of the plugin that is named first.
+    `breaking`: what an upgrade takes away that others may hang on. `problems`: why it can't be applied. `restart`: why
+    and how the processes have to be restarted, None where they don't.
     """
 
     changes: list[Change]
@@ -94,6 +95,7 @@ class PlanContent(msgspec.Struct, frozen=True, kw_only=True):
     tables: list[str]
     data: list[KeptTable]
     references: list[References]
+    misdeclared: list[str] = []
     settings_missing: list[str]
     breaking: list[str]
     problems: list[str]

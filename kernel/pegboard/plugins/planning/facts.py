@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pegboard.database.counting import COUNTED, count_roughly
 from pegboard.plugins.planning.action import DataFate
 from pegboard.plugins.planning.content import KeptTable, ParkedJobs, References
+from pegboard.records.references import reference_sources
 
 __all__ = ("data_of", "kept_references", "migrations_on_record", "missing_tables", "parked_jobs", "running_versions")
-
-COUNTED = 10_000
-"""Up to so many rows are counted; of bigger tables PostgreSQL's estimate is shown."""
 
 _FATES: Mapping[DataFate | None, Any] = {None: "kept", "keep": "kept", "export": "exported", "purge": "purged"}
 
@@ -28,17 +27,9 @@ GROUP BY plugin, name ORDER BY plugin, name
 """
 
 _TABLES = """
-SELECT o.plugin, c.relname AS name, o.identity, greatest(c.reltuples, -1)::bigint AS estimate,
-       pg_total_relation_size(c.oid) AS bytes
+SELECT o.plugin, c.relname AS name, o.identity, pg_total_relation_size(c.oid) AS bytes
 FROM kernel_plugin_objects o JOIN pg_class c ON c.oid = to_regclass(o.identity) AND c.relkind IN ('r', 'p')
 WHERE o.kind = 'table' AND o.plugin = ANY ($1::text[]) ORDER BY o.plugin, c.relname
-"""
-
-_COLUMNS = """
-SELECT r.plugin, r.relation || '.' || r.attribute AS shown, format('%I', r.relation) AS relation,
-       format('%I', r.attribute) AS attribute
-FROM kernel_reference_columns r JOIN pg_attribute a ON a.attrelid = to_regclass(r.relation) AND a.attname = r.attribute
-WHERE NOT r.plugin = ANY ($1::text[]) ORDER BY 1, 2
 """
 
 
@@ -57,11 +48,7 @@ async def data_of(connection: Any, plugins: Collection[str], fates: Mapping[str,
     """The tables of plugins that go. `fates` says what becomes of the data of those that are uninstalled."""
     tables: list[KeptTable] = []
     for row in await connection.fetch(_TABLES, list(plugins)):
-        rows, estimated = row["estimate"], True
-        if rows <= COUNTED:
-            rows, estimated = await _count(connection, row["identity"]), False
-        if not estimated and rows > COUNTED:
-            rows, estimated = max(rows, row["estimate"]), True
+        rows, estimated = await count_roughly(connection, row["identity"])
         tables.append(
             KeptTable(
                 plugin=row["plugin"],
@@ -75,28 +62,30 @@ async def data_of(connection: Any, plugins: Collection[str], fates: Mapping[str,
     return tables
 
 
-async def kept_references(connection: Any, plugins: Collection[str]) -> list[References]:
-    """References that other plugins' rows hold to records of plugins that go."""
+async def kept_references(connection: Any, plugins: Collection[str]) -> tuple[list[References], list[str]]:
+    """References that other plugins' rows hold to records of plugins that go; and which can't be counted, since their
+    plugins declare them wrongly: a sentence each.
+    """
     found: list[References] = []
-    for column in await connection.fetch(_COLUMNS, list(plugins)):
+    sources, wrong = await reference_sources(connection, plugins)
+    for source in sources:
         for plugin in sorted(plugins):
             count = await connection.fetchval(
-                f"SELECT count(*) FROM (SELECT FROM {column['relation']}"  # noqa: S608  # quoted by PostgreSQL
-                f" WHERE starts_with({column['attribute']}, $1 || '.') LIMIT $2) held",
+                f"SELECT count(*) FROM (SELECT FROM {source.relation} WHERE {source.to} LIMIT $2) held",  # noqa: S608  # quoted
                 plugin,
                 COUNTED + 1,
             )
             if count:
                 found.append(
                     References(
-                        plugin=column["plugin"],
-                        column=column["shown"],
+                        plugin=source.plugin,
+                        column=source.column,
                         to=plugin,
                         count=min(count, COUNTED),
                         at_least=count > COUNTED,
                     )
                 )
-    return found
+    return found, wrong
 
 
 async def migrations_on_record(connection: Any) -> tuple[dict[str, set[str]], str]:
@@ -116,10 +105,3 @@ async def missing_tables(connection: Any, tables: Collection[str]) -> list[str]:
         list(tables),
     )
     return [row["name"] for row in rows]
-
-
-async def _count(connection: Any, table: str) -> int:
-    return await connection.fetchval(
-        f"SELECT count(*) FROM (SELECT FROM {table} LIMIT $1) counted",  # noqa: S608  # quoted by PostgreSQL
-        COUNTED + 1,
-    )

@@ -197,6 +197,7 @@ async def _with_data(connection: Any, content: PlanContent, decision: Decision, 
     """With what only the database says."""
     going = decision.switches.off | decision.uninstalls
     fates: dict[str, DataFate] = dict.fromkeys(decision.uninstalls, action.data or "keep")
+    references, misdeclared = await kept_references(connection, going) if going else ([], [])
     return msgspec.structs.replace(
         content,
         parked=[
@@ -204,7 +205,8 @@ async def _with_data(connection: Any, content: PlanContent, decision: Decision, 
         ],
         tables=await missing_tables(connection, content.tables),
         data=await data_of(connection, going, fates),
-        references=await kept_references(connection, going),
+        references=references,
+        misdeclared=misdeclared,
     )
 
 

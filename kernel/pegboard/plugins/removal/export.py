@@ -23,9 +23,19 @@ from pegboard.database.reach import reaching
 from pegboard.plugins.removal.errors import ExportRefused, PluginAbsent
 from pegboard.plugins.removal.kernel_rows import secret_names
 from pegboard.plugins.removal.receipts import now
-from pegboard.plugins.removal.schema import Column, TableSchema, read_schema
+from pegboard.plugins.removal.rows import copy_rows, write_alike
+from pegboard.plugins.removal.schema import read_schema
 
-__all__ = ("MANIFEST", "Manifest", "TableFile", "data_tables", "export_plugin", "write_file")
+__all__ = (
+    "MANIFEST",
+    "Manifest",
+    "TableFile",
+    "data_tables",
+    "export_plugin",
+    "file_content",
+    "table_files",
+    "write_file",
+)
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -42,13 +52,6 @@ AND (NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermi
                  AND pg_get_expr(p.polqual, p.polrelid) = 'true')
      OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polcmd IN ('*', 'r')
                 AND p.polroles && ARRAY['pegboard_system'::regrole::oid, 'pegboard_owner'::regrole::oid, 0::oid]))
-"""
-
-# What a value's text looks like must not hang on how the server is set up.
-_TEXT = """
-SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL bytea_output = 'hex';
-SET LOCAL extra_float_digits = 1; SET LOCAL timezone = 'UTC'; SET LOCAL xmloption = 'content';
-SET LOCAL search_path = public
 """
 
 
@@ -176,7 +179,7 @@ class _Export:
             connection = await connect_as_owner(url, statement_timeout=0)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute(_TEXT)
+                await write_alike(connection)
                 return await self._export(connection, version)
         finally:
             await connection.close()
@@ -209,7 +212,7 @@ class _Export:
     async def _table(self, connection: Any, table: SchemaObject) -> TableFile:
         schema = await read_schema(connection, table.identity, table.address[1])
         name = table.identity.removeprefix("public.")
-        data, definition = f"data/{name}.ndjson", f"schema/{name}.json"
+        data, definition = table_files(name)
         await asyncio.to_thread(self._write, definition, schema)
         file = _File(self.folder / data)
         self.progress(f"exporting {name}")
@@ -220,12 +223,7 @@ class _Export:
             if file.size // TOLD_EVERY > told:
                 self.progress(f"exporting {name}: {file.size // 2**20} MiB")
 
-        # CSV puts quotes around what holds the separator, the quote or a line's end. In JSON no character below the
-        # space is left as it is, so that with these the lines come as they are.
-        status = await connection.copy_from_query(
-            _lines(schema), output=take, format="csv", delimiter="\x02", quote="\x01"
-        )
-        rows = int(status.rpartition(" ")[2])
+        rows = await copy_rows(connection, schema, take)
         self.hashes[data] = sha256 = await asyncio.to_thread(file.close)
         self.progress(f"exported {name}: {rows} rows, {file.size} bytes")
         return TableFile(
@@ -240,7 +238,7 @@ class _Export:
 
     def _write(self, name: str, content: msgspec.Struct) -> None:
         file = _File(self.folder / name)
-        file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        file.write(file_content(content))
         self.hashes[name] = file.close()
 
 
@@ -253,23 +251,14 @@ async def _hold(connection: Any, tables: Sequence[SchemaObject]) -> None:
         await connection.execute(f"LOCK TABLE {', '.join(one.identity for one in tables)} IN ACCESS SHARE MODE")
 
 
-def _lines(schema: TableSchema) -> str:
-    """The query that gives each row as a line. What is NULL is left out: `null` is jsonb's own."""
-    pairs = [_pair(column) for column in schema.columns if column.generated is None]
-    key = next((one.columns for one in schema.constraints if one.kind == "primary key"), ())
-    order = f" ORDER BY {', '.join(_quoted(name) for name in key)}" if key else ""
-    return f"SELECT '{{' || array_to_string(ARRAY[{', '.join(pairs)}]::text[], ',') || '}}' FROM {schema.table}{order}"  # noqa: S608  # quoted by PostgreSQL
+def table_files(name: str) -> tuple[str, str]:
+    """Where a table's rows and its definition are, relative to the folder."""
+    return f"data/{name}.ndjson", f"schema/{name}.json"
 
 
-def _pair(column: Column) -> str:
-    name = _quoted(column.name)
-    key = msgspec.json.encode(column.name).decode().replace("'", "''")
-    value = f"{name}::text" if column.encoding != "text" else f"to_json({name}::text)::text"
-    return f"'{key}:' || {value}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def file_content(content: msgspec.Struct) -> bytes:
+    """What is written to a file of JSON."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -11,7 +11,10 @@ from pegboard.identity.keys import KeyRing
 from pegboard.plugins.removal.export import MANIFEST
 from pegboard.plugins.removal.receipts import SignedReceipt, read_receipt, verify_receipt
 
-__all__ = ("Verification", "verify")
+__all__ = ("PURGE_RECEIPT", "RECEIPT", "Verification", "file_problems", "verify")
+
+RECEIPT = "receipt.json"
+PURGE_RECEIPT = "purge-receipt.json"
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +39,12 @@ async def verify(keys: KeyRing, path: Path) -> Verification:
     except ValueError as error:
         return Verification(signed=None, files=0, problems=[f"{path}: {error}"])
     files = signed.receipt.files if (path.parent / MANIFEST).exists() else {}
-    problems = await asyncio.to_thread(_file_problems, path.parent, files)
+    problems = await asyncio.to_thread(file_problems, path.parent, files)
     return Verification(signed=signed, files=len(files) - len(problems), problems=problems)
 
 
-def _file_problems(folder: Path, files: Mapping[str, str]) -> list[str]:
+def file_problems(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """What is wrong with files of an export, whose SHA-256 hashes are given by name: a sentence each. It blocks."""
     found: list[str] = []
     for name, expected in files.items():
         try:

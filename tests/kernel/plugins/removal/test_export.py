@@ -173,13 +173,99 @@ async def test_it_is_as_of_one_moment(site: Site, tmp_path: Path) -> None:
     assert dict(signed.receipt.tables) == {"shelves_books": 1, "shelves_lendings": 0}
 
 
-async def test_what_changed_since_the_export_is_not_purged(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE shelves_books SET price = price + 0.00000000000000000001 WHERE title = 'Emma'",
+        "DELETE FROM shelves_books WHERE title = 'Emma'",
+        "INSERT INTO shelves_books (id, tenant_id, title) SELECT gen_random_uuid(), tenant_id, 'Lady Susan'"
+        " FROM shelves_books LIMIT 1",
+        "WITH gone AS (DELETE FROM shelves_books WHERE title = 'Emma' RETURNING tenant_id)"
+        " INSERT INTO shelves_books (id, tenant_id, title) SELECT gen_random_uuid(), tenant_id, 'Emma' FROM gone",
+        "ALTER TABLE shelves_books ALTER title SET DEFAULT 'Untitled'",
+    ],
+)
+async def test_what_changed_since_the_export_is_not_purged(site: Site, tmp_path: Path, change: str) -> None:
+    for title in ("Emma", "Persuasion"):
+        await site.add_book(title=title, price="1")
     signed = await site.uninstaller().export(tmp_path / "export")
-    await site.add_book()
+    await site.owner.execute(change)
+    before = await contents(site.owner, "shelves_books")
 
-    with pytest.raises(PluginDataInUse, match="since the export"):
+    with pytest.raises(PluginDataInUse, match="Data in shelves_books changed since the export"):
+        await site.uninstaller().purge(signed, tmp_path / "export")
+
+    assert await contents(site.owner, "shelves_books") == before
+    again = await site.uninstaller().export(tmp_path / "again")
+    assert (await site.uninstaller().purge(again, tmp_path / "again")).receipt.action == "purge"
+
+
+async def test_tables_without_a_key_are_compared_too(site: Site, tmp_path: Path) -> None:
+    await site.owner.execute("ALTER TABLE shelves_lendings DROP CONSTRAINT shelves_loans_pkey")
+    await site.owner.execute(
+        "INSERT INTO kernel_plugin_objects (plugin, kind, identity) VALUES ('shelves', 'table', 'public.shelves_log')"
+    )
+    await site.owner.execute("CREATE TABLE shelves_log (tenant_id uuid, line text)")
+    await site.owner.execute("INSERT INTO shelves_log SELECT NULL, n::text FROM generate_series(1, 2000) n")
+    await site.owner.execute(
+        "INSERT INTO kernel_plugin_objects (plugin, kind, identity) SELECT 'shelves', kind, identity"
+        " FROM kernel_schema_objects WHERE identity LIKE 'public.shelves_log.%'"
+    )
+
+    signed = await site.uninstaller().export(tmp_path / "export")
+    purged = await site.uninstaller().purge(signed, tmp_path / "export")
+
+    assert purged.receipt.tables["shelves_log"] == 2000
+
+
+async def test_an_export_that_was_changed_is_no_reason_to_purge(site: Site, tmp_path: Path) -> None:
+    await site.add_book()
+    signed = await site.uninstaller().export(tmp_path / "export")
+    os.truncate(tmp_path / "export" / "data" / "shelves_books.ndjson", 3)
+
+    with pytest.raises(ExportRefused, match="Nothing was purged"):
         await site.uninstaller().purge(signed, tmp_path / "export")
     assert await site.owner.fetchval("SELECT count(*) FROM shelves_books") == 1
+
+
+async def test_a_purge_that_was_cut_off_goes_on_with_its_export(site: Site, tmp_path: Path) -> None:
+    """Somebody ends the command while it compares; then runs it again."""
+    await site.add_book()
+    folder = tmp_path / "export"
+    signed = await site.uninstaller().export(folder)
+    uninstaller = site.uninstaller()
+
+    def end(text: str) -> None:
+        if text == "comparing shelves_books with the export":
+            raise KeyboardInterrupt
+
+    uninstaller.progress = end
+    with pytest.raises(KeyboardInterrupt):
+        await uninstaller.purge(signed, folder)
+    assert await site.owner.fetchval("SELECT count(*) FROM shelves_books") == 1
+    assert not (folder / "purge-receipt.json").exists()
+
+    found = await site.uninstaller().exported_before(folder)
+    assert found == signed
+    purged = await site.uninstaller().purge(found, folder)
+    assert purged.receipt.files == signed.receipt.files
+    assert await site.tables() == set()
+
+
+async def test_no_other_folder_is_taken_for_the_export(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    assert await site.uninstaller().exported_before(folder) is None
+    folder.mkdir()
+    with pytest.raises(ExportRefused, match="holds no finished export: remove it"):
+        await site.uninstaller().exported_before(folder)
+    folder.rmdir()
+    signed = await site.uninstaller().export(folder)
+    with pytest.raises(ExportRefused, match="holds an export of shelves"):
+        await site.uninstaller("finance").exported_before(folder)
+    receipt = folder / "receipt.json"
+    receipt.write_text(receipt.read_text().replace(signed.receipt.version, "9.9.9"))
+    with pytest.raises(ExportRefused, match="was changed"):
+        await site.uninstaller().exported_before(folder)
 
 
 async def test_a_folder_that_is_there_is_left_alone(site: Site, tmp_path: Path) -> None:

@@ -254,6 +254,58 @@ async def test_a_toggle_at_the_same_time_waits_and_finds_it_gone(site: Site) -> 
     assert await site.tables() == BOTH
 
 
+@pytest.mark.parametrize("action", ["keep", "purge"])
+async def test_toggles_go_on_while_big_tables_are_counted(site: Site, action: str) -> None:
+    """The count waits for a table here, as it would take its time with a big one."""
+    await site.add_book()
+    reader = await connect_as_owner(site.url)
+    async with reader.transaction():
+        await reader.execute("LOCK TABLE shelves_lendings IN ACCESS EXCLUSIVE MODE")
+        uninstalling = asyncio.create_task(getattr(site.uninstaller(), action)())
+        await until(lambda: site.owner.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+        async with site.runtime.database.system_transaction() as connection:
+            await connection.execute("SET LOCAL lock_timeout = '1s'")
+            await revisions.propose(connection, ["finance"], file_hash="", origin="cli")
+    await reader.close()
+
+    assert (await uninstalling).receipt.tables == {"shelves_books": 1, "shelves_lendings": 0}
+
+
+@pytest.mark.parametrize("action", ["keep", "purge"])
+async def test_what_was_turned_on_meanwhile_is_not_uninstalled(site: Site, action: str) -> None:
+    reader = await connect_as_owner(site.url)
+    async with reader.transaction():
+        await reader.execute("LOCK TABLE shelves_lendings IN ACCESS EXCLUSIVE MODE")
+        uninstalling = asyncio.create_task(getattr(site.uninstaller(), action)())
+        await until(lambda: site.owner.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+        async with site.runtime.database.system_transaction() as connection:
+            await revisions.propose(connection, ["shelves"], file_hash="", origin="cli")
+            await revisions.propose(connection, [], file_hash="", origin="cli")
+    await reader.close()
+
+    with pytest.raises(PluginStillOn, match="turned on meanwhile"):
+        await uninstalling
+    assert await site.tables() == BOTH
+    assert await site.owner.fetchval("SELECT count(*) FROM kernel_plugin_receipts") == 0
+
+
+async def test_big_tables_are_estimated_until_it_counts(site: Site) -> None:
+    await site.owner.execute(
+        "INSERT INTO shelves_books (id, tenant_id, title) SELECT gen_random_uuid(), $1, 'Emma'"
+        " FROM generate_series(1, 10500)",
+        DEFAULT_TENANT,
+    )
+    await site.owner.execute("ANALYZE shelves_books")
+    await site.owner.execute("DELETE FROM shelves_books WHERE id IN (SELECT id FROM shelves_books LIMIT 400)")
+
+    found = await site.uninstaller().look()
+
+    assert (found.tables["shelves_books"], list(found.estimated)) == (10_500, ["shelves_books"])
+    for receipt in (await site.uninstaller().keep(), await site.uninstaller().purge()):
+        assert receipt.receipt.tables["shelves_books"] == 10_100
+
+
 async def test_two_purges_at_once_are_one(site: Site) -> None:
     outcomes = await asyncio.gather(site.uninstaller().purge(), site.uninstaller().purge(), return_exceptions=True)
 
