@@ -1,9 +1,7 @@
 """A plugin as the kernel loads it: imported, its hooks called, and what they returned."""
 
 import importlib
-import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +9,7 @@ import pegboard_sdk
 
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config, PluginEntry
+from pegboard.conformance.place import raised_in
 from pegboard.conformance.project import Project
 from pegboard.plugins.discovery import Candidate, Discovery, discover
 from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe
@@ -83,8 +82,9 @@ def _bring(candidate: Candidate, config: Config, hooks: Hooks) -> LoadedPlugin:
     try:
         module = importlib.import_module(candidate.module)
     except (Exception, SystemExit) as error:
+        place = raised_in(error, candidate.path.parent)
         raise LoadError(
-            f"importing {candidate.module} raised {describe(error)}{_place(error, candidate.path.parent)}"
+            f"importing {candidate.module} raised {describe(error)}" + (f" ({place})" if place else "")
         ) from error
     try:
         settings = plugin_settings(candidate, config)
@@ -110,9 +110,3 @@ def _bring(candidate: Candidate, config: Config, hooks: Hooks) -> LoadedPlugin:
         extensions={hook: items for hook, items in brought.items() if hook not in kernels},
         **{renamed.get(hook, hook): items for hook, items in brought.items() if hook in kernels},
     )
-
-
-def _place(error: BaseException, folder: Path) -> str:
-    """Where in the plugin's own files it was raised, if there."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(folder)]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -95,7 +95,10 @@ GATES: Mapping[str, Break] = {
 """Rules without which nothing further is judged."""
 
 FILES: Mapping[str, Break] = {
-    "manifest.version": replacing("plugin.toml", 'version = "1.0.0"', 'version = "1.0.1"'),
+    "manifest.version": both(
+        replacing("plugin.toml", 'version = "1.0.0"', 'version = "1.0.1"'),
+        replacing("/CHANGELOG.md", "## 1.0.0", "## 1.0.1"),
+    ),
     "manifest.sdk_range": replacing("plugin.toml", 'sdk = ">=1,<2"', 'sdk = ">=1"'),
     "manifest.dependency_ranges": replacing("plugin.toml", '">=0.1,<1"', '">=0.1"'),
     "boundaries.kernel": function("peek", "from pegboard.paths import config_path", "print(config_path)"),
@@ -187,6 +190,25 @@ PLATFORM: Mapping[str, Break] = {
         MIGRATION,
         'privileges="SELECT, INSERT, UPDATE")',
         'privileges="SELECT, INSERT, UPDATE"), "CREATE POLICY open ON hello_greetings USING (true)"',
+    ),
+    "tenancy.all_tried": both(
+        adding(
+            "tables.py",
+            'class HelloCard(Table, tablename="hello_cards"):\n    """Cards."""\n\n'
+            "    id = UUID(primary_key=True, default=None)\n    tenant_id = UUID(null=False, default=None)\n"
+            "    word = Text(null=False, default=None)\n"
+            "    created_at = Timestamptz(null=False, default=TimestamptzNow())\n\n\n"
+            "TABLES = (HelloGreeting, HelloCard)",
+        ),
+        replacing("plugin.toml", '"hello_greetings"]', '"hello_greetings", "hello_cards"]'),
+        replacing(
+            MIGRATION,
+            "forwards=(",
+            'forwards=("CREATE TABLE hello_cards (id uuid PRIMARY KEY, tenant_id uuid NOT NULL, word text NOT NULL'
+            " CHECK (word ~ '^zyx[0-9]{7}$'), created_at timestamptz NOT NULL DEFAULT now(), UNIQUE (tenant_id, id))\","
+            ' protect_table("hello_cards", privileges="SELECT, INSERT"), ',
+        ),
+        replacing(MIGRATION, "backwards=(", 'backwards=("DROP TABLE hello_cards", '),
     ),
     "permissions.enforced": replacing(
         "permissions.py",

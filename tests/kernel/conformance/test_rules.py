@@ -55,6 +55,18 @@ async def test_what_comes_after_a_closed_gate_is_not_run(plugin: PluginCopy, nam
     assert report.tier is None
 
 
+async def test_what_implements_the_sdk_needs_no_docstring_of_its_own(plugin: PluginCopy, tmp_path: Path) -> None:
+    plugin.add(
+        "service.py",
+        'from pegboard_sdk.services import Consent\n\n\nclass Postcards(Consent):\n    """On postcards."""\n\n'
+        "    async def has(self) -> None:\n        pass\n\n    async def stamp(self) -> None:\n        pass\n",
+    )
+
+    line = await judge(RULES["documentation.docstrings"], locate(str(plugin.root), tmp_path / "scratch"))
+
+    assert [one.text for one in line.findings] == ["stamp has no docstring"]
+
+
 def test_every_rule_is_tried() -> None:
     tried = {*FILES, *GATES, *IMPORT, *PLATFORM}
     # Those that put faults in are tried where they are made.

@@ -15,6 +15,7 @@ from pegboard_sdk.http import Route
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.testing import Examples
 
+from pegboard.conformance.dynamic.failures import failures_heard
 from pegboard.conformance.dynamic.payloads import Unbuildable, build
 from pegboard.conformance.dynamic.store import connected, existing
 from pegboard.conformance.subject import Subject
@@ -42,21 +43,27 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exercise(msgspec.Struct, kw_only=True):
-    """What was done, and what came of it. `blocked` are the places that held the event loop up."""
+    """What was done, and what came of it. `blocked` are the places that held the event loop up; `untried` the endpoints
+    for which no request was found, each with what doesn't fit.
+    """
 
     tenant: UUID
     account: Account
     ids: "KnownIds"
     payloads: Sequence[msgspec.Struct]
     failed: list[str]
+    untried: list[tuple[str, str]]
     blocked: list[str]
 
 
 class KnownIds:
-    """Ids of rows of one tenant, by the name of the field that wants one: `gig_id` is one of a table `…_gigs`."""
+    """Ids of rows of one tenant, by the name of the field that wants one: `gig_id` is one of a table `…_gigs`; and what
+    the plugin offers for bodies.
+    """
 
-    def __init__(self, account: UUID) -> None:
+    def __init__(self, account: UUID, offered: Sequence[msgspec.Struct] = ()) -> None:
         self._account = account
+        self._offered = offered
         self._rows: dict[str, UUID] = {}
         self._texts: dict[str, str] = {}
 
@@ -80,6 +87,10 @@ class KnownIds:
         body = msgspec.json.decode(answer.content) if answer is not None and answer.content else None
         if isinstance(body, dict):
             self._texts |= {key: value for key, value in body.items() if isinstance(value, str)}
+
+    def example(self, type: Any) -> msgspec.Struct | None:
+        """What the plugin offers of a type."""
+        return next((one for one in self._offered if type is one.__class__), None)
 
     def text(self, name: str) -> str | None:
         """What an answer had under this name."""
@@ -128,7 +139,10 @@ async def request(client: httpx.AsyncClient, endpoint: Endpoint, ids: KnownIds) 
             value = ids(parameter) if annotation is None else build(annotation.annotation, ids, name=parameter)
         path = path.replace(f"{{{parameter}}}", str(value))
     data = handler.parsed_data_field
-    body = build(data.annotation, ids) if data is not None else None
+    body = None
+    if data is not None:
+        example = ids.example(data.annotation)
+        body = build(data.annotation, ids) if example is None else msgspec.to_builtins(example)
     headers = {"If-Match": "*"}
     if endpoint.method != "GET":
         headers["Idempotency-Key"] = new_id().hex
@@ -213,11 +227,12 @@ async def exercise(subject: Subject) -> Exercise:
     tenant = await kernel.tenant()
     account = await kernel.account(tenant, roles=ROLES)
     failed: dict[str, None] = {}
-    with subject.detector.watching():
+    untried: dict[str, str] = {}
+    with subject.detector.watching(), failures_heard() as failures:
         for check in subject.plugin.health_checks:
             await asyncio.wait_for(check.check(), check.timeout)
         offered = await examples(subject, tenant)
-        ids = KnownIds((await kernel.account(tenant, name="Grace")).id)
+        ids = KnownIds((await kernel.account(tenant, name="Grace")).id, offered)
         await ids.learn(subject, tenant)
         everything = list(endpoints(subject))
         # What was made is deleted again: for the deliveries it is made once more, else they would find nothing to do.
@@ -226,10 +241,12 @@ async def exercise(subject: Subject) -> Exercise:
         for endpoint in (*everything, *creations, *reversed(creations)):
             try:
                 answer = await request(account.client, endpoint, ids)
-            except Unbuildable:
+            except Unbuildable as error:
+                untried.setdefault(str(endpoint), str(error))
                 continue
             if answer is not None and answer.status_code == 500:
-                failed[f"{endpoint} answers 500 to a body that fits its schema"] = None
+                why = failures.told(answer.json().get("request_id", ""), subject.folder)
+                failed[f"{endpoint} answers 500 to a request that fits its schema: {why}"] = None
             if answer is not None and answer.status_code == 201:
                 await ids.learn(subject, tenant, answer)
         await settle(subject, tenant)
@@ -240,5 +257,6 @@ async def exercise(subject: Subject) -> Exercise:
             except Unbuildable:
                 continue
     return Exercise(
-        tenant=tenant, account=account, ids=ids, payloads=offered, failed=list(failed), blocked=subject.detector.found
-    )
+        tenant=tenant, account=account, ids=ids, payloads=offered, failed=list(failed), untried=list(untried.items()),
+        blocked=subject.detector.found,
+    )  # fmt: skip

@@ -9,14 +9,14 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
-__all__ = ("Unbuildable", "build")
+__all__ = ("NUMBERS", "TEXTS", "Unbuildable", "build")
 
 Ids = Callable[[str], UUID]
 """Gives the id for a field of this name: of a row that exists, where there is one."""
 
-_TEXTS = ("a", "Abc", "EUR", "US", "en", "a_b", "a.b", "A1", "1", "2026-01-02", "ada@example.com", "https://example.com/a",
+TEXTS = ("a", "Abc", "EUR", "US", "en", "a_b", "a.b", "A1", "1", "2026-01-02", "ada@example.com", "https://example.com/a",
           "5a" * 32, "UTC", "#112233", "a:b.c", "1.0.0", "+4930123456", "a/b", "-")  # fmt: skip
-_NUMBERS = (1, 0, 2, 10, 100, 1000, -1)
+NUMBERS = (1, 0, 2, 10, 100, 1000, -1)
 _NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 _PLAIN: Mapping[type[inspect.Type], Any] = {
     inspect.AnyType: {},
@@ -99,7 +99,7 @@ def _fields(info: Any, ids: Ids, name: str) -> Any:
 def _text(info: inspect.StrType, name: str) -> str:
     least, most = info.min_length or 0, info.max_length
     pattern = re.compile(info.pattern) if info.pattern else None
-    for text in _TEXTS:
+    for text in TEXTS:
         for candidate in (text, text * max(1, -(-least // len(text)))):
             fits = least <= len(candidate) and (most is None or len(candidate) <= most)
             if fits and (pattern is None or pattern.search(candidate)):
@@ -108,7 +108,7 @@ def _text(info: inspect.StrType, name: str) -> str:
 
 
 def _number(info: inspect.IntType | inspect.FloatType, name: str) -> int | float:
-    candidates = [*_NUMBERS, *(bound for bound in (info.ge, info.le) if bound is not None)]
+    candidates = [*NUMBERS, *(bound for bound in (info.ge, info.le) if bound is not None)]
     for number in (*candidates, info.multiple_of or 1):
         try:
             return msgspec.convert(number, _annotated(info))

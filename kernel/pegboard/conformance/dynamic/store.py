@@ -9,7 +9,7 @@ import asyncpg
 
 from pegboard.conformance.subject import Subject
 
-__all__ = ("changes", "connected", "existing", "ids_of", "snapshot")
+__all__ = ("changes", "connected", "existing", "ids_of", "snapshot", "tenant_tables")
 
 Snapshot = dict[str, dict[str, str]]
 """By table: what each row is, by its key."""
@@ -29,6 +29,16 @@ async def existing(connection: Any, tables: Sequence[str]) -> list[str]:
     """Those of the tables that are there: what is declared need not be (`check_drift` tells)."""
     rows = await connection.fetch(
         "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL", list(tables)
+    )
+    return [row["name"] for row in rows]
+
+
+async def tenant_tables(connection: Any, tables: Sequence[str]) -> list[str]:
+    """Those of the tables that are there and whose rows belong to tenants."""
+    rows = await connection.fetch(
+        "SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS (SELECT FROM pg_attribute"
+        " WHERE attrelid = to_regclass(name) AND attname = 'tenant_id' AND NOT attisdropped)",
+        list(tables),
     )
     return [row["name"] for row in rows]
 

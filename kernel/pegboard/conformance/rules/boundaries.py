@@ -53,19 +53,37 @@ def _kernel(project: Project) -> Iterator[Finding]:
 
 def _plugins(project: Project) -> Iterator[Finding]:
     owners = _owners(project)
-    for file, line, module in _imports(project):
-        other = owners.get(_top(module))
-        if other is not None and _top(module) != project.package:
-            yield Finding(f"imports {module} of the plugin {other}", file, line)
+    for source in (*project.sources, *project.migration_sources):
+        seen: set[tuple[int, str]] = set()
+        for line, module in source.imports():
+            top = _top(module)
+            if top in owners and (line, top) not in seen:
+                seen.add((line, top))
+                yield Finding(f"imports {module} of the plugin {owners[top]}", source.shown, line)
 
 
 def _owners(project: Project) -> dict[str, str]:
-    """Packages of other installed plugins, with the plugins' names."""
-    return {
-        entry_point.value.partition(".")[0]: entry_point.name
-        for entry_point in importlib.metadata.entry_points(group=GROUP)
-        if entry_point.name != project.name
+    """Packages of other plugins, with the plugins' names: all that their distributions bring, whatever they are called.
+
+    Of a plugin that the manifest names and nobody installed here, the usual names are meant.
+    """
+    own = {canonicalize_name(project.metadata.name), PROJECT}
+    installed = {
+        top: {canonicalize_name(name) for name in names}
+        for top, names in importlib.metadata.packages_distributions().items()
     }
+    named = (*project.manifest.requires, *project.manifest.after)
+    found = {package: name for name in named for package in (name, f"{PROJECT}_{name}") if package not in installed}
+    for entry_point in importlib.metadata.entry_points(group=GROUP):
+        if entry_point.name == project.name or entry_point.dist is None:
+            continue
+        found[_top(entry_point.value)] = entry_point.name
+        distribution = canonicalize_name(entry_point.dist.name)
+        if distribution not in own:
+            brought = [top for top, names in installed.items() if names == {distribution}]
+            found |= dict.fromkeys(brought, entry_point.name)
+    spared = {project.package, PROJECT, SDK, *sys.stdlib_module_names}
+    return {top: name for top, name in found.items() if top not in spared}
 
 
 def _dependencies(project: Project) -> Iterator[Finding]:

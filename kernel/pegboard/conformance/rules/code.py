@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
+from pegboard.conformance.calls import CallGraph, Defined
 from pegboard.conformance.project import Project
 from pegboard.conformance.rule import Finding, Rule
-from pegboard.conformance.source import own_nodes
 
 __all__ = ("RULES",)
 
@@ -41,15 +41,34 @@ def _quiet_import(project: Project) -> Iterator[Finding]:
 
 
 def _no_blocking(project: Project) -> Iterator[Finding]:
-    for source in project.sources:
-        for function in source.functions():
-            if not isinstance(function, ast.AsyncFunctionDef):
-                continue
-            for node in own_nodes(function):
-                name = source.name_of(node.func) if isinstance(node, ast.Call) else ""
-                if _matches(name, _BLOCKING):
-                    text = f"{function.name} calls {name}, which stops the event loop"
-                    yield Finding(text, source.shown, _line(node))
+    graph = CallGraph(project.sources)
+    seen: set[tuple[str, int, str]] = set()
+    for function in graph.functions:
+        if not isinstance(function.node, ast.AsyncFunctionDef):
+            continue
+        for called, path in _blocking_calls(graph, function):
+            holder = path[-1]
+            name = holder.source.name_of(called.func)
+            if (holder.source.shown, called.lineno, name) not in seen:
+                seen.add((holder.source.shown, called.lineno, name))
+                way = ", which calls ".join([*(one.node.name for one in path[1:]), name])
+                text = f"{function.node.name} calls {way}, which stops the event loop"
+                yield Finding(text, holder.source.shown, called.lineno)
+
+
+def _blocking_calls(graph: CallGraph, function: Defined) -> Iterator[tuple[ast.Call, list[Defined]]]:
+    """Calls that block, in a function and in what it calls, with the way there: the nearest first."""
+    waiting, visited = [[function]], {function.name}
+    while waiting:
+        path = waiting.pop(0)
+        for call, target in graph.calls(path[-1]):
+            if target is None:
+                if _matches(path[-1].source.name_of(call.func), _BLOCKING):
+                    yield call, path
+            elif isinstance(target.node, ast.FunctionDef) and target.name not in visited:
+                # An async one is looked at for itself.
+                visited.add(target.name)
+                waiting.append([*path, target])
 
 
 def _no_swallowing(project: Project) -> Iterator[Finding]:
@@ -108,7 +127,7 @@ RULES = (
     Rule(
         id="code.no_blocking",
         tier="silver",
-        title="No async function makes a call that blocks",
+        title="No async function makes a call that blocks, nor does what it calls",
         why="One event loop serves all requests of a process: while it waits for one, none is answered.",
         fix="Await an async way of doing it, or hand it to `asyncio.to_thread`.",
         needs="files",

@@ -1,8 +1,12 @@
 """What people read."""
 
 import ast
+import importlib
+import importlib.util
+import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from pegboard_sdk.manifest import MANIFEST_NAME
 
@@ -14,6 +18,7 @@ from pegboard.conformance.source import Source
 __all__ = ("RULES", "in_a_checkout")
 
 _SHORTEST = 300
+SDK = "pegboard_sdk"
 
 
 def in_a_checkout(subject: Project | Loaded) -> str | None:
@@ -45,8 +50,26 @@ def _readme_names(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _changelog(project: Project) -> Iterator[Finding]:
-    if project.document("changelog", "changes", "history", "news") is None:
+    path = project.document("changelog", "changes", "history", "news")
+    if path is None:
         yield Finding("is missing", "CHANGELOG.md")
+        return
+    version = project.manifest.version
+    # Not a part of another one: 1.0 is neither in 11.0 nor in 1.0.1 or 1.0rc1.
+    named = re.compile(rf"(?<![\w.]){re.escape(version)}(?!\w|\.\w|\+)")
+    if not any(named.search(re.sub(r"\bv(?=\d)", "", title)) for title in _titles(path)):
+        yield Finding(f"has no section on version {version}, which the manifest says", project.shown(path))
+
+
+def _titles(path: Path) -> Iterator[str]:
+    """A document's section titles: of Markdown, and underlined ones as in reStructuredText."""
+    before = ""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("#"):
+            yield line
+        elif before.strip() and re.fullmatch(r"([=\-~^*+])\1{2,}\s*", line):
+            yield before
+        before = line
 
 
 def _events(project: Project) -> Iterator[Finding]:
@@ -65,7 +88,9 @@ def _docstrings(project: Project) -> Iterator[Finding]:
 
 
 def _public(source: Source) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Classes and functions that others may use: hooks, whose specifications say what they do, are not meant."""
+    """Classes and functions that others may use. Not meant are hooks and what implements a method of the SDK: what they
+    do is said there.
+    """
     waiting: list[ast.stmt] = list(source.tree.body)
     while waiting:
         node = waiting.pop(0)
@@ -74,7 +99,16 @@ def _public(source: Source) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.Asy
             if not any(mark.endswith((".hookimpl", "overload", "override")) for mark in marks):
                 yield node
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            waiting += node.body
+            said = {name for base in node.bases for name in _said_by_the_sdk(source.name_of(base))}
+            waiting += [one for one in node.body if getattr(one, "name", "") not in said]
+
+
+def _said_by_the_sdk(name: str) -> Iterator[str]:
+    """The methods of a class of the SDK, named by its dotted name, that have a docstring."""
+    module, _, kind = name.rpartition(".")
+    if module.partition(".")[0] == SDK and importlib.util.find_spec(module) is not None:
+        members = vars(getattr(importlib.import_module(module), kind, object))
+        yield from (one for one, member in members.items() if callable(member) and inspect.getdoc(member))
 
 
 RULES = (
@@ -110,9 +144,9 @@ RULES = (
     Rule(
         id="documentation.changelog",
         tier="gold",
-        title="It has a changelog",
+        title="It has a changelog that says what its version brings",
         why="Who upgrades wants to know what changes for them.",
-        fix="Keep CHANGELOG.md: a section a version, a line a change, for users.",
+        fix="Keep CHANGELOG.md: a section a version, with the manifest's in its title, and a line a change, for users.",
         needs="files",
         check=_changelog,
         applies=in_a_checkout,

@@ -1,6 +1,7 @@
 """Marketplaces on one platform know nothing of each other."""
 
 from pegboard.conformance.dynamic.tenancy import (
+    check_everything_tried,
     check_tables_keep_tenants_apart,
     check_tenancy_rules,
     check_tenants_meet_nowhere,
@@ -33,6 +34,18 @@ RULES = (
         needs="platform",
         check=check_tables_keep_tenants_apart,
         applies=has_tables,
+        timeout=120.0,
+    ),
+    Rule(
+        id="tenancy.all_tried",
+        tier="gold",
+        title="Every table has a row to look at, and every route a request to try",
+        why="What the kit can't try, it can't vouch for: that marketplaces are kept apart there is only hoped.",
+        fix="Make such a row, and offer such a body, in a module conformance of the package: see"
+        " pegboard_sdk.testing.Examples.",
+        needs="platform",
+        check=check_everything_tried,
+        timeout=120.0,
     ),
     Rule(
         id="tenancy.routes",

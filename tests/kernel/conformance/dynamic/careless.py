@@ -2,7 +2,7 @@
 
 from tests.support.workshop import Workshop
 
-__all__ = ("add_careless", "add_endless", "add_leaner")
+__all__ = ("add_careless", "add_coded", "add_endless", "add_leaner")
 
 PERMISSIONS = {
     "careless:note.read": "read notes",
@@ -12,7 +12,7 @@ PERMISSIONS = {
 
 PLUGIN = '''
 import time
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -33,8 +33,18 @@ class Notes(Table, tablename="careless_notes"):
     text = Integer(null=False, default=None)
 
 
+class Secrets(Table, tablename="careless_secrets"):
+    id = UuidColumn(primary_key=True, default=None)
+    tenant_id = UuidColumn(null=False, default=None)
+    word = Text(null=False, default=None)
+
+
 class NoteCreate(msgspec.Struct, frozen=True):
     text: str
+
+
+class Coded(msgspec.Struct, frozen=True):
+    code: Annotated[str, msgspec.Meta(pattern="^zyx[0-9]{7}$")]
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -90,6 +100,10 @@ class NoteController(Controller):
     async def write_note(self, data: NoteCreate, uow: UnitOfWork) -> Note:
         return await insert(uow, data.text)
 
+    @post("/coded", permission=READ)
+    async def write_coded(self, data: Coded) -> None:
+        pass
+
     @post("/wipe", permission=WRITE)
     async def wipe_notes(self, uow: UnitOfWork) -> None:
         await uow.execute("UPDATE careless_notes SET text = text || '.'")
@@ -122,7 +136,7 @@ def controllers():
 
 @hookimpl
 def piccolo_app():
-    return PiccoloApp(name="careless", tables=(Notes,), migrations="PACKAGE:migrations")
+    return PiccoloApp(name="careless", tables=(Notes, Secrets), migrations="PACKAGE:migrations")
 
 
 @hookimpl
@@ -154,7 +168,7 @@ def jobs():
 '''
 
 MIGRATION = """
-from pegboard_sdk.database import sql_migration
+from pegboard_sdk.database import protect_table, sql_migration
 
 ID = "2026-11-24T00:01:00:000000"
 VERSION = "1.38.0"
@@ -169,10 +183,13 @@ async def forwards():
         forwards=(
             "CREATE TABLE careless_notes (id uuid PRIMARY KEY, tenant_id uuid NOT NULL, text text NOT NULL)",
             "GRANT SELECT, INSERT, UPDATE ON careless_notes TO pegboard_app",
+            "CREATE TABLE careless_secrets (id uuid NOT NULL, tenant_id uuid NOT NULL,"
+            " word text NOT NULL CHECK (word ~ '^zyx[0-9]{7}$'), PRIMARY KEY (tenant_id, id))",
+            protect_table("careless_secrets", privileges="SELECT, INSERT"),
             "CREATE FUNCTION careless_one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
             "REVOKE ALL ON FUNCTION careless_one() FROM PUBLIC",
         ),
-        backwards=("DROP TABLE careless_notes",),
+        backwards=("DROP TABLE careless_secrets", "DROP TABLE careless_notes"),
     )
 """
 
@@ -194,7 +211,7 @@ def add_careless(workshop: Workshop) -> None:
         PLUGIN,
         permissions=PERMISSIONS,
         events={"careless.note_written": "A note was written.", "careless.note_counted": "One was counted."},
-        tables=["careless_notes"],
+        tables=["careless_notes", "careless_secrets"],
         files={"conformance.py": EXAMPLES, "migrations/careless_2026_11_24_0001.py": MIGRATION},
     )
 
@@ -240,4 +257,101 @@ def add_leaner(workshop: Workshop) -> None:
         "leaner",
         "from pegboard_sdk import hookimpl\n@hookimpl\ndef careless_things():\n    return ()\n",
         after={"careless": ">=1"},
+    )
+
+
+CODED = """
+from typing import Annotated
+
+import msgspec
+from pegboard_sdk import Permission, RoleGrant, UnitOfWork, hookimpl, new_id
+from pegboard_sdk.database import PiccoloApp
+from pegboard_sdk.http import Controller, post
+from piccolo.columns import UUID as UuidColumn
+from piccolo.columns import Text
+from piccolo.table import Table
+
+
+class Codes(Table, tablename="coded_codes"):
+    id = UuidColumn(primary_key=True, default=None)
+    tenant_id = UuidColumn(null=False, default=None)
+    code = Text(null=False, default=None)
+
+
+class CodeCreate(msgspec.Struct, frozen=True):
+    code: Annotated[str, msgspec.Meta(pattern="^zyx[0-9]{7}$")]
+
+
+class CodeController(Controller):
+    path = "/codes"
+
+    @post(permission="coded:code.write", status=204)
+    async def write_code(self, data: CodeCreate, uow: UnitOfWork) -> None:
+        assert data.code == "zyx0000007"
+
+
+@hookimpl
+def controllers():
+    return (CodeController,)
+
+
+@hookimpl
+def piccolo_app():
+    return PiccoloApp(name="coded", tables=(Codes,), migrations="PACKAGE:migrations")
+
+
+@hookimpl
+def permissions():
+    return (Permission("coded:code.write", "write codes"),)
+
+
+@hookimpl
+def roles():
+    return (RoleGrant("member", ("coded:code.write",)),)
+"""
+
+CODES = """
+from pegboard_sdk.database import protect_table, sql_migration
+
+ID = "2026-11-24T00:01:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "codes"
+
+
+async def forwards():
+    return sql_migration(
+        app="coded",
+        id=ID,
+        description=DESCRIPTION,
+        forwards=(
+            "CREATE TABLE coded_codes (id uuid NOT NULL, tenant_id uuid NOT NULL,"
+            " code text NOT NULL CHECK (code ~ '^zyx[0-9]{7}$'), PRIMARY KEY (tenant_id, id))",
+            protect_table("coded_codes", privileges="SELECT, INSERT"),
+        ),
+        backwards=("DROP TABLE coded_codes",),
+    )
+"""
+
+OFFERS = """
+from PACKAGE.plugin import CodeCreate
+from pegboard_sdk import new_id
+
+
+async def examples(kernel, tenant):
+    async with kernel.work(kernel.system(tenant)) as uow:
+        await uow.execute(
+            "INSERT INTO coded_codes (id, tenant_id, code) VALUES ($1, $2, $3)", new_id(), tenant, "zyx0000001"
+        )
+    return [CodeCreate("zyx0000007")]
+"""
+
+
+def add_coded(workshop: Workshop) -> None:
+    """Install one whose rows and bodies nobody makes up, and which offers them."""
+    workshop.add(
+        "coded",
+        CODED,
+        permissions={"coded:code.write": "write codes"},
+        tables=["coded_codes"],
+        files={"conformance.py": OFFERS, "migrations/coded_2026_11_24_0001.py": CODES},
     )

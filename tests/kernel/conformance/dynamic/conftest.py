@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pegboard.conformance.subject import Subject, open_subject
 
-from tests.kernel.conformance.dynamic.careless import add_careless, add_endless, add_leaner
+from tests.kernel.conformance.dynamic.careless import add_careless, add_coded, add_endless, add_leaner
 from tests.support.workshop import Workshop
 
 THIRD_PARTY = Path(__file__).parents[3] / "contracts" / "thirdparty"
@@ -22,6 +22,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     add_careless(workshop)
     add_leaner(workshop)
     add_endless(workshop)
+    add_coded(workshop)
     path = [str(folder), str(THIRD_PARTY)]
     sys.path[:0] = path
     yield workshop

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from msgspec import Meta
 from pegboard.conformance.dynamic.exercise import deliver, settle
+from pegboard.conformance.dynamic.loop import check_routes_answer
 from pegboard.conformance.dynamic.payloads import Unbuildable, build
+from pegboard.conformance.dynamic.tenancy import check_everything_tried, check_tables_keep_tenants_apart
 from pegboard.conformance.subject import open_subject
 from pegboard_sdk.money import Money
 
@@ -69,6 +71,13 @@ def test_what_is_built_fits_and_is_the_same_each_time() -> None:
 def test_what_can_not_be_built_is_said(type: Any) -> None:
     with pytest.raises(Unbuildable, match="code"):
         build(type, lambda _: ROW, name="code")
+
+
+async def test_rows_and_bodies_that_nobody_makes_up_may_be_offered(workshop: Workshop) -> None:
+    async with open_subject("coded") as subject:
+        assert await check_everything_tried(subject) == []
+        assert await check_tables_keep_tenants_apart(subject) == []
+        assert await check_routes_answer(subject) == []
 
 
 async def test_work_that_starts_itself_again_is_ended_and_thrown_away(workshop: Workshop) -> None:
