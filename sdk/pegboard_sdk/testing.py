@@ -129,13 +129,15 @@ class TestKernel(Protocol):
 class Examples(Protocol):
     """What a plugin may offer the conformance kit: a function `examples` in the module `conformance` of its package.
 
-    The kit delivers each job and event twice, with payloads that it makes up from their Structs. Where a payload must
-    name rows that exist, this function makes them in `tenant` and gives payloads: any number of instances of the jobs'
-    `payload` and the event handlers' `type` Structs. Nothing but the kit imports the module.
+    The kit delivers each job and event twice, with payloads that it makes up from their Structs, calls each route with
+    a made-up body, and looks at a made-up row of each table. Where a payload must name rows that exist, or no made-up
+    body or row fits, this function makes rows in `tenant` and gives instances: of the jobs' `payload` and the event
+    handlers' `type` Structs, and of the Structs that routes take as their bodies. Nothing but the kit imports the
+    module.
     """
 
     async def __call__(self, kernel: TestKernel, tenant: UUID) -> Sequence[msgspec.Struct]:
-        """Make rows; give payloads that refer to them."""
+        """Make rows; give payloads and bodies, which may refer to them."""
         ...
 
 
