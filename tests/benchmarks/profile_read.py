@@ -17,7 +17,7 @@ REQUESTS = 1_500
 PARTS = (
     ("asyncpg", ("/asyncpg/",)),
     ("Litestar", ("/litestar/", "/msgspec/", "/multidict/")),
-    ("our entry, gate and exchange", ("/pegboard/web/", "/pegboard/work.py", "/pegboard_sdk/http.py")),
+    ("our entry, gate and exchange", ("/pegboard/web/", "/pegboard/work/", "/pegboard_sdk/http.py")),
     ("our database pool", ("/pegboard/database/",)),
     (
         "our token, permissions and generations",
