@@ -10,6 +10,7 @@ import msgspec
 from pegboard_sdk.errors import CapabilityDenied
 from pegboard_sdk.outbound import (
     MAX_BYTES,
+    Outbound,
     OutboundFailed,
     OutboundResponse,
     OutboundTimeout,
@@ -31,7 +32,7 @@ __all__ = ("OutboundHandle",)
 _USER_AGENT = "Pegboard"
 
 
-class OutboundHandle:
+class OutboundHandle(Outbound):
     """Of one stepped unit of work, for the plugin that acts."""
 
     __slots__ = ("_work",)
@@ -50,7 +51,6 @@ class OutboundHandle:
         timeout: float = 30.0,  # noqa: ASYNC109  # the SDK's
         max_bytes: int = MAX_BYTES,
     ) -> OutboundResponse:
-        """See `Outbound.request`."""
         async with _patience(timeout), self._call(method, url, headers, body, json, max_bytes) as answer:
             pieces = [piece async for piece in answer.pieces()]
             return OutboundResponse(status=answer.status, headers=answer.headers, body=b"".join(pieces))
@@ -67,7 +67,6 @@ class OutboundHandle:
         timeout: float = 30.0,  # noqa: ASYNC109  # the SDK's
         max_bytes: int = MAX_BYTES,
     ) -> AsyncIterator["_Answer"]:
-        """See `Outbound.stream`."""
         async with self._call(method, url, headers, body, json, max_bytes, each=timeout) as answer:
             yield answer
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from pegboard_sdk import SteppedUnitOfWork
 from pegboard_sdk.ai import ChatMessage
-from pegboard_sdk.services import ModelAnswer, ModelPiece
+from pegboard_sdk.services import ModelAnswer, ModelGateway, ModelPiece
 
 from pegboard_ai_providers.errors import ModelNotAllowed
 from pegboard_ai_providers.schemas import CompletionCreate
@@ -15,8 +15,8 @@ from pegboard_ai_providers.service.completions import CompletionService
 __all__ = ("ModelGatewayService",)
 
 
-class ModelGatewayService:
-    """`pegboard_sdk.services.ModelGateway`."""
+class ModelGatewayService(ModelGateway):
+    """On the terms of the marketplace: its models, quotas and consent."""
 
     async def complete(
         self,
@@ -28,7 +28,6 @@ class ModelGatewayService:
         temperature: float = 0.7,
         account_id: UUID | None = None,
     ) -> ModelAnswer:
-        """The whole answer at once; see `ModelGateway`."""
         asked = _asked(messages, model, max_tokens, temperature)
         return await CompletionService(uow, _payer(uow, account_id)).complete(asked)
 
@@ -42,7 +41,6 @@ class ModelGatewayService:
         temperature: float = 0.7,
         account_id: UUID | None = None,
     ) -> AsyncGenerator[ModelPiece]:
-        """The answer in pieces; see `ModelGateway`."""
         asked = _asked(messages, model, max_tokens, temperature)
         return await CompletionService(uow, _payer(uow, account_id)).stream(asked)
 
