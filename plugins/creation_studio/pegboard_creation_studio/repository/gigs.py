@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 from pegboard_sdk import Money, Record, UnitOfWork, new_id
-from pegboard_sdk.pagination import fetch_page, page_sql
+from pegboard_sdk.pagination import fetch_page, json_time, page_sql
 from pegboard_sdk.services import TermView
 
-from pegboard_creation_studio.repository.fragments import price, utc
+from pegboard_creation_studio.repository.fragments import price
 from pegboard_creation_studio.schemas import Gig
 
 __all__ = (
@@ -60,12 +60,12 @@ COLUMNS = f"id, owner_id, state, {CONTENT}, version, published_at, deleted_at, c
 
 SUMMARY = f"""LATERAL (
     SELECT g.id, g.owner_id, g.state, g.title, {price("g")}, g.delivery_days, g.category, g.tags,
-        {utc("g.published_at")} AS published_at
+        {json_time("g.published_at")} AS published_at
 ) item"""
 DETAIL = f"""LATERAL (
     SELECT g.id, g.owner_id, g.state, g.title, g.description, g.language, {price("g")}, g.delivery_days, g.category,
-        g.tags, g.version, {utc("g.published_at")} AS published_at, {utc("g.created_at")} AS created_at,
-        {utc("g.updated_at")} AS updated_at
+        g.tags, g.version, {json_time("g.published_at")} AS published_at, {json_time("g.created_at")} AS created_at,
+        {json_time("g.updated_at")} AS updated_at
 ) item"""
 
 # A draft is its owner's alone; what is archived is its owner's and the moderators'.

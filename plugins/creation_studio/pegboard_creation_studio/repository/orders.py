@@ -6,9 +6,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pegboard_sdk import Money, Record, UnitOfWork, new_id
-from pegboard_sdk.pagination import fetch_page, page_sql
+from pegboard_sdk.pagination import fetch_page, json_time, page_sql
 
-from pegboard_creation_studio.repository.fragments import price, utc
+from pegboard_creation_studio.repository.fragments import price
 from pegboard_creation_studio.schemas import Order
 
 __all__ = (
@@ -30,14 +30,15 @@ COLUMNS = (
 )
 SHOWN = f"""
     o.id, o.gig_id, o.gig_title, o.buyer_id, o.seller_id, o.escrow_id, o.state, {price("o")}, o.delivery_days, o.note,
-    {utc("o.due_at")} AS due_at, {utc("o.created_at")} AS created_at, {utc("o.updated_at")} AS updated_at"""
+    {json_time("o.due_at")} AS due_at, {json_time("o.created_at")} AS created_at,
+    {json_time("o.updated_at")} AS updated_at"""
 
 GET = f"""
 SELECT row_to_json(item)::text FROM creation_studio_orders o, LATERAL (
     SELECT {SHOWN}, (
         SELECT coalesce(json_agg(delivery ORDER BY d.id), '[]')
         FROM creation_studio_order_deliveries d, LATERAL (
-            SELECT d.id, d.message, {utc("d.created_at")} AS created_at
+            SELECT d.id, d.message, {json_time("d.created_at")} AS created_at
         ) delivery
         WHERE d.tenant_id = o.tenant_id AND d.order_id = o.id
     ) AS deliveries

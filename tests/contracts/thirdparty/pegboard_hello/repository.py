@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from pegboard_sdk import Record, UnitOfWork, new_id
-from pegboard_sdk.pagination import fetch_page, page_sql
+from pegboard_sdk.pagination import fetch_page, json_time, page_sql
 
 __all__ = ("GreetingRepository",)
 
 _LIST = page_sql(
     "SELECT item, g.id FROM hello_greetings g,"
-    " LATERAL (SELECT g.id, g.account_id, g.gig_id, g.text, g.delivered_at, g.created_at) item"
+    " LATERAL (SELECT g.id, g.account_id, g.gig_id, g.text,"
+    f" {json_time('g.delivered_at')} AS delivered_at, {json_time('g.created_at')} AS created_at) item"
     " WHERE g.tenant_id = $2 AND g.account_id = $3 AND ($4::uuid IS NULL OR g.id < $4)"
     " ORDER BY g.id DESC",
     keys=("id",),
