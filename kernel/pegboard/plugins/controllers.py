@@ -29,7 +29,7 @@ from pegboard.plugins.planning.make import current_config, make_plan
 from pegboard.plugins.planning.probe import probe_apart
 from pegboard.plugins.planning.store import find_plan
 from pegboard.plugins.schemas import PlanApplication, PlanRequest, PluginChange, PluginsOverview
-from pegboard.plugins.service import overview, revision_view
+from pegboard.plugins.service import overview, overview_without_platform, revision_view
 from pegboard.plugins.toggle import Switches
 from pegboard.work import ReadWork, SteppedWork
 
@@ -53,9 +53,17 @@ class PluginController(Controller):
 
     @get(permission=READ)
     async def list_plugins(self, uow: ReadWork) -> PluginsOverview:
-        """List all installed plugins with their state, and how far the processes are with the wanted ones."""
-        async with uow.runtime.database.system_transaction() as connection:
-            return await overview(connection, uow.registry)
+        """List all plugins with their state in the processes, and how far these are with the wanted ones."""
+        runtime = uow.runtime
+        try:
+            config = await asyncio.to_thread(current_config, runtime.config)
+        except PluginsFileUnwritable:
+            # The processes report the mistake themselves, and go on with what they read last.
+            config = runtime.config
+        async with runtime.database.system_transaction() as connection:
+            found = await overview(connection, config, registry=uow.registry)
+        # An outage may have silenced all processes, this one too: then it says what it knows.
+        return found or await overview_without_platform(uow.registry)
 
     @post("/{name:str}/enable", permission=TOGGLE, external=True, status=202, timeout=PLANNING, errors=_ERRORS)
     async def enable_plugin(self, name: PluginName, uow: SteppedWork, cascade: Cascade = False) -> PluginChange:

@@ -78,15 +78,19 @@ class PlanApplication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginView(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin. `state`: enabled; disabled by somebody; failed: it should be on and can't, until it is mended;
-    quarantined: it failed while it ran; blocked by a pin or a block; held_back in safe mode. `reason` says why.
+    """A plugin, as the processes run it. `state`: enabled; disabled by somebody; not_installed; failed: it should be on
+    and can't, until it is mended; quarantined: it failed while it ran; blocked by a pin or a block; held_back in safe
+    mode. `reason` says why. `next`: what is otherwise with what is installed and written by now: an upgrade that waits,
+    settings that would be refused; null where nothing is.
 
-    What only code tells (routes, jobs, events that it listens to) is there for enabled plugins.
+    What only code tells (routes, jobs, events that it listens to) is there for enabled plugins. `load_ms`: how long
+    the process that was asked took to load it, null where it didn't.
     """
 
     name: str
-    state: Literal["enabled", "disabled", "failed", "quarantined", "blocked", "held_back"]
+    state: Literal["enabled", "disabled", "not_installed", "failed", "quarantined", "blocked", "held_back"]
     reason: str | None
+    next: str | None
     summary: str
     version: str
     sdk: str
@@ -102,12 +106,17 @@ class PluginView(msgspec.Struct, frozen=True, kw_only=True):
     listens_to: list[str]
     services: list[str]
     extends: list[str]
-    load_ms: float
+    load_ms: float | None
 
 
 class PluginsOverview(msgspec.Struct, frozen=True, kw_only=True):
-    """All plugins, the revision that is active, the newest one if that is another, and how far each process is."""
+    """All plugins, the revision that is active, the newest one if that is another, and how far each process is.
 
+    `source`: the states are those of the processes that run; or no platform runs, and they are what `plugins.toml` and
+    the installed packages would make of a start.
+    """
+
+    source: Literal["processes", "files"]
     plugins: list[PluginView]
     active: RevisionView | None
     latest: RevisionView | None

@@ -56,7 +56,7 @@ def test_list_says_what_is_on_and_why_not(installed: Workshop, cli: Cli) -> None
     assert states["guest"] == ("disabled", "it is turned off")
     assert states["broken"] == ("disabled", "it is installed and nobody turned it on")
     lines = {line.split()[0]: line for line in cli("list").stdout.splitlines()}
-    assert "1.0.0    enabled     The plugin hello." in lines["hello"]
+    assert "1.0.0    enabled       The plugin hello." in lines["hello"]
     assert "it is turned off" in lines["guest"]
 
 

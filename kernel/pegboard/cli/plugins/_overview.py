@@ -20,24 +20,25 @@ __all__ = ("mixed_versions", "platform_database", "plugins_overview")
 
 
 async def plugins_overview(cli: CommandLine) -> "PluginsOverview":
-    """All plugins: as the database wants them, or, without one, as `plugins.toml` does."""
+    """All plugins: as the platform's processes run them, or, where none runs, as files and packages would have them."""
     from pegboard.plugins.preparation import load_to_look
     from pegboard.plugins.revisions import wanted_revision
-    from pegboard.plugins.schemas import PluginsOverview
-    from pegboard.plugins.service import overview, plugin_views
+    from pegboard.plugins.service import overview, overview_without_platform
     from pegboard.plugins.wanted import with_plugins
 
     config: Config = cli.config()
     async with platform_database(cli) as runtime:
         if runtime is None:
-            views = plugin_views(await _registry(config))
-            return PluginsOverview(plugins=views, active=None, latest=None, processes=[])
+            return await overview_without_platform(await _registry(config))
         config = runtime.config
         async with runtime.database.system_transaction() as connection:
+            found = await overview(connection, config, imports=True)
             wanted = await wanted_revision(connection)
-            if wanted is not None:
-                config = with_plugins(config, wanted.plugins)
-            return await overview(connection, await load_to_look(config, runtime.database))
+        if found is not None:
+            return found
+        if wanted is not None:
+            config = with_plugins(config, wanted.plugins)
+        return await overview_without_platform(await load_to_look(config, runtime.database))
 
 
 async def _registry(config: "Config") -> "Registry":
@@ -60,15 +61,15 @@ async def platform_database(cli: CommandLine) -> "AsyncIterator[Runtime | None]"
 
 
 def mixed_versions(found: "PluginsOverview") -> list[str]:
-    """Which processes run another version of a plugin than is installed, a sentence for each such version."""
-    installed = {plugin.name: plugin.version for plugin in found.plugins}
-    others: dict[tuple[str, str], list[str]] = {}
+    """Which plugins run in several versions, a sentence each."""
+    by_plugin: dict[str, dict[str, list[str]]] = {}
     for process in found.processes:
         for name, version in process.versions.items():
-            if version != installed.get(name, version):
-                others.setdefault((name, version), []).append(f"{process.kind} {process.pid} on {process.node}")
-    return [
-        f"{name} {installed[name]} is installed, and these still run {version}: {', '.join(who)}."
-        " Restart the processes one after the other"
-        for (name, version), who in sorted(others.items())
-    ]
+            who = f"{process.kind} {process.pid} on {process.node}"
+            by_plugin.setdefault(name, {}).setdefault(version, []).append(who)
+    told: list[str] = []
+    for name, versions in sorted(by_plugin.items()):
+        if len(versions) > 1:
+            where = "; ".join(f"{version} in {', '.join(who)}" for version, who in sorted(versions.items()))
+            told.append(f"{name} runs in several versions, until all are restarted: {where}")
+    return told

@@ -19,7 +19,9 @@ __all__ = ("command",)
 @json_option
 @click.pass_obj
 def command(cli: CommandLine, as_json: bool) -> None:
-    """List the installed plugins, whether each is on, and if not, why.
+    """List the plugins: whether each is on in the platform's processes, if not, why, and what waits for a restart.
+
+    Where no platform runs, it is what a start would make of plugins.toml and the installed packages.
 
     \b
     Example:
@@ -32,7 +34,11 @@ def command(cli: CommandLine, as_json: bool) -> None:
     width = max((len(plugin.name) for plugin in found.plugins), default=0)
     for plugin in found.plugins:
         told = plugin.reason if plugin.state != "enabled" else plugin.summary
-        click.echo(f"{plugin.name:<{width}}  {plugin.version:<8} {plugin.state:<11} {told}".rstrip())
+        click.echo(f"{plugin.name:<{width}}  {plugin.version:<8} {plugin.state:<13} {told}".rstrip())
+        if plugin.next is not None:
+            click.echo(f"{'':<{width}}  → {plugin.next}")
+    if found.source == "files":
+        click.echo("no platform is running: this is what plugins.toml and the installed packages say", err=True)
     if not found.plugins:
         click.echo("no plugins are installed", err=True)
     if any(plugin.state == "held_back" for plugin in found.plugins):

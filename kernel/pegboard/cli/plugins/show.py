@@ -45,6 +45,7 @@ def _show(plugin: "PluginView") -> None:
         ("package", plugin.distribution),
         ("state", plugin.state),
         ("reason", plugin.reason),
+        ("next", plugin.next),
         ("sdk", plugin.sdk),
         ("requires", [f"{name} {specifier}" for name, specifier in plugin.requires.items()]),
         ("after", [f"{name} {specifier}" for name, specifier in plugin.after.items()]),

@@ -40,7 +40,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     distribution: str
+    summary: str = ""
+    sdk: str = ""
     requires: dict[str, str] = {}
+    after: dict[str, str] = {}
     operations: list[Operation] = []
     permissions: dict[str, str] = {}
     grants: dict[str, list[str]] = {}
@@ -64,7 +67,10 @@ def contract_of(plugin: LoadedPlugin) -> Contract:
         name=plugin.name,
         version=plugin.manifest.version,
         distribution=plugin.distribution,
+        summary=plugin.manifest.summary,
+        sdk=plugin.manifest.sdk,
         requires=plugin.manifest.requires,
+        after=plugin.manifest.after,
         operations=sorted(
             Operation(
                 operation=f"{plugin.name}_{route.operation}",
