@@ -7,6 +7,7 @@ from pegboard_sdk.errors import CapabilityDenied
 from pegboard_sdk.manifest import Manifest
 
 from pegboard.capabilities.lexer import UnreadableSql, Word, words
+from pegboard.capabilities.naming import Naming, naming
 
 __all__ = ("Statements", "owners_of_tables")
 
@@ -14,7 +15,6 @@ MAX_TEXTS = 2_048
 """Texts of one plugin that are remembered as good. A plugin that makes texts up as it goes starts over there."""
 
 _VERBS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table", "lock"})
-_BEFORE_TABLES = frozenset({"from", "join", "into", "update", "only", "table", "using"})
 _SCHEMAS = frozenset({"public"})
 _CATALOGS = frozenset({"information_schema"})
 
@@ -59,7 +59,7 @@ class Statements:
 
     def _check(self, found: list[Word]) -> None:
         first = True
-        for place, word in enumerate(found):
+        for word in found:
             if first and word.text not in (";", "("):
                 if not word.name or word.quoted or word.text not in _VERBS:
                     raise self._denied(
@@ -68,42 +68,45 @@ class Statements:
                         " (`uow.savepoint()` for a part), and tables change in migrations",
                     )
                 first = False
-            if word.text == ";":
+            if word.text == ";" and not word.name:
                 first = True
-            elif word.name:
-                self._check_name(found, place)
+        names = naming(found)
+        for place, word in enumerate(found):
+            if word.name and place not in names.expressions:
+                self._check_name(found, place, names)
 
-    def _check_name(self, found: list[Word], place: int) -> None:
-        word = found[place]
-        name = word.text
-        before = found[place - 1].text if place else ""
-        called = place + 1 < len(found) and found[place + 1].text == "("
-        if before == ".":
+    def _check_name(self, found: list[Word], place: int, names: Naming) -> None:
+        name = found[place].text
+        called = place + 1 < len(found) and found[place + 1].text == "(" and not found[place + 1].name
+        table = place in names.tables
+        if place and found[place - 1].text == "." and not (called or table):
             # After a dot it is a column, unless what is before is a schema.
             if place < 2 or found[place - 2].text not in _SCHEMAS:
                 return
-            before = "from"
-        owner = self._owners.get(name)
+            table = True
         if name in self._own:
             return
+        # Tables that are known by name are refused wherever the name stands, and so is what begins with kernel_: that
+        # holds also where the reading of the statement is wrong.
+        owner = self._owners.get(name)
         if owner is not None:
             raise self._denied(
                 name,
                 f"its SQL names the table {name} of the plugin {owner}: {_HINT}. (Tables of its own are those that"
-                " capabilities.tables in plugin.toml lists.)",
+                " capabilities.tables in plugin.toml lists; write a column of that name with its table's alias.)",
             )
         if name in _CATALOGS or (name.startswith("pg_") and not called):
             raise self._denied(name, f"its SQL reads PostgreSQL's own {name}: plugins have their tables only")
         if called and _FUNCTIONS.match(name):
             raise self._denied(name, f"its SQL calls {name}, which gets around what the kernel checks")
         prefix = next((one for one in self._prefixes if name.startswith(one)), "")
-        if prefix == "kernel_" or (name == "migration" and before in _BEFORE_TABLES):
+        if prefix == "kernel_" or (name == "migration" and table):
             raise self._denied(
                 name,
                 f"its SQL names {name} of the kernel: use the unit of work (`emit`, `enqueue`, `audit`, `secret`) or"
                 " a service of the kernel, such as Taxonomies or AuditLog",
             )
-        if prefix and prefix != f"{self._plugin}_" and (called or before in _BEFORE_TABLES):
+        if prefix and prefix != f"{self._plugin}_" and (called or table):
             other = prefix.removesuffix("_")
             raise self._denied(name, f"its SQL names {name}, which is the plugin {other}'s by its prefix: {_HINT}")
 

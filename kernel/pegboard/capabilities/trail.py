@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import structlog
 from pegboard_sdk.access import Principal
@@ -23,7 +24,21 @@ __all__ = ("Trail", "Use", "write_uses")
 WINDOW = 60.0
 """Seconds in which the same use by the same account is one entry."""
 MAX_WAITING = 10_000
+MAX_TOLD = 500
+"""Characters of an entry's texts in the log, where it could not be written."""
 _TIMEOUT = 5.0
+_UNFIT = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What is raised for an entry's own sake: PostgreSQL refuses a value (a NUL in a text, one too long for an index), or
+it can't be encoded. It has nothing to do with the other entries.
+"""
 log = structlog.get_logger("pegboard.capabilities")
 
 
@@ -145,16 +160,29 @@ class Trail:
         return None if first is None else max(0.0, first.ends - self._clock())
 
     async def _write(self, tenant_id: UUID) -> None:
-        """Write what waits of one tenant, in one transaction."""
+        """Write what waits of one tenant."""
         uses = [use for use in self._waiting if use.principal.tenant_id == tenant_id]
+        await self._write_all(tenant_id, uses)
+        written = set(map(id, uses))
+        self._waiting = [use for use in self._waiting if id(use) not in written]
+
+    async def _write_all(self, tenant_id: UUID, uses: Sequence[Use]) -> None:
+        """Write them in one transaction. What can't be written because of what is in it takes no other along: the two
+        halves are tried by themselves, and so on, until what is wrong stands alone.
+        """
         try:
             async with asyncio.timeout(_TIMEOUT), self._database.transaction(tenant_id) as connection:
                 await write_uses(connection, uses)
-        except (*TRANSACTION_ERRORS, TypeError) as error:
+        except _UNFIT as error:
+            if len(uses) == 1:
+                _lost(uses[0], repr(error))
+                return
+            half = len(uses) // 2
+            await self._write_all(tenant_id, uses[:half])
+            await self._write_all(tenant_id, uses[half:])
+        except TRANSACTION_ERRORS as error:
             for use in uses:
                 _lost(use, repr(error))
-        written = set(map(id, uses))
-        self._waiting = [use for use in self._waiting if id(use) not in written]
 
 
 async def write_uses(connection: Any, uses: Sequence[Use]) -> None:
@@ -181,11 +209,17 @@ def _lost(use: Use, why: str) -> None:
     log.error(
         "audit.not_written",
         account=str(use.principal.account_id),
-        action=use.action,
-        object=use.object_id,
+        plugin=use.detail.get("plugin"),
+        action=_legible(use.action),
+        object=_legible(use.object_id),
+        detail=_legible(repr(use.detail)),
         outcome=use.outcome,
-        reason=use.reason,
-        request_id=use.request_id,
-        error=why,
-        **use.detail,
+        reason=None if use.reason is None else _legible(use.reason),
+        request_id=_legible(use.request_id),
+        error=_legible(why),
     )
+
+
+def _legible(text: str) -> str:
+    """In ASCII, and not without end: what can't be encoded, or is too long, may be why it is told at all."""
+    return text.encode("ascii", "backslashreplace").decode()[:MAX_TOLD]

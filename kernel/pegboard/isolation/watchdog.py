@@ -1,7 +1,8 @@
 """Notices when code blocks the event loop, and says whose.
 
 The loop only has to set a time now and then; a thread looks whether it still does. When it is late, the thread reads
-off the loop's stack what it is doing. An idle loop that is late was not blocked: the machine had no time for it.
+off the loop's stack what it is doing. A loop that is late while it waits for its own events was not blocked: the
+machine had no time for it. Whatever else it is in keeps it, also a plugin's wait for a subprocess or a socket.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Self
 
 import structlog
@@ -25,8 +26,6 @@ QUIET = 60.0
 """Seconds in which one plugin gets a single line."""
 STUCK = 5.0
 """Seconds of being blocked after which the line is not put off until the end: there may be none."""
-_WAITING = frozenset({"select", "_run_once", "run_forever", "poll"})
-"""The functions in which an idle loop is."""
 log = structlog.get_logger("pegboard.isolation")
 
 
@@ -59,7 +58,9 @@ class Watchdog:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._loops: frozenset[CodeType] = frozenset()
+        """What calls the loop's callbacks: asyncio's loop, or what runs one that is written in C and has no frames."""
 
     @classmethod
     def of(cls, runtime: Runtime) -> Self:
@@ -75,7 +76,8 @@ class Watchdog:
     def start(self) -> None:
         """Watch the loop that runs this."""
         self._loop = asyncio.get_running_loop()
-        self._tick()
+        self._due = time.monotonic()
+        self._timer = self._loop.call_soon(self._first_tick)
         arguments = (threading.get_ident(),)
         self._thread = threading.Thread(target=self._watch, args=arguments, name="loop-watchdog", daemon=True)
         self._thread.start()
@@ -94,12 +96,28 @@ class Watchdog:
         self._due = time.monotonic() + self._interval
         self._timer = self._loop.call_later(self._interval, self._tick)
 
+    def _first_tick(self) -> None:
+        """In the loop: learn how it looks from within, then tick."""
+        caller = sys._getframe().f_back
+        if caller is not None and caller.f_globals.get("__name__") == "asyncio.events":
+            caller = caller.f_back  # the handle of this callback
+        self._loops = frozenset(one.f_code for one in (caller, caller and caller.f_back) if one is not None)
+        self._tick()
+
+    def _waits(self, frame: FrameType) -> bool:
+        """Whether the loop waits for its events: it is innermost, or the selector that it called. Other code selects
+        and polls, too: `subprocess` while it waits, and sockets with a time limit.
+        """
+        if frame.f_back is not None and frame.f_globals.get("__name__") == "selectors":
+            frame = frame.f_back
+        return frame.f_code in self._loops
+
     def _watch(self, thread: int) -> None:
         while not self._stopping.wait(self._interval):
             due = self._due
             if time.monotonic() - due > self._threshold:
                 frame = sys._current_frames().get(thread)
-                if frame is not None and self._due == due and frame.f_code.co_name not in _WAITING:
+                if frame is not None and self._due == due and not self._waits(frame):
                     self._blocked(frame, due)
 
     def _blocked(self, frame: FrameType, due: float) -> None:

@@ -1,9 +1,13 @@
 """What is used without a transaction is on record, and what is used often is counted."""
 
+import random
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
+import pytest
 from pegboard.capabilities.trail import WINDOW, Trail, Use
 from pegboard.database.pool import Database
 from pegboard_sdk import Principal
@@ -88,6 +92,33 @@ async def test_an_outage_is_told_to_the_log_and_to_nobody_else(platform: TestPla
     trail.note(use(platform.system(tenant), "Escrow"))
     await trail.close()
     assert await found(platform, tenant) == [("Escrow", 0)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda one: msgspec.structs.replace(one, object_id="a\x00b"),
+        lambda one: msgspec.structs.replace(one, object_id="\ud800"),
+        lambda one: msgspec.structs.replace(one, object_id=random.Random(1).randbytes(100_000).hex()),
+        lambda one: msgspec.structs.replace(one, detail={"plugin": "shop", "note": "a\x00b"}),
+        lambda one: msgspec.structs.replace(one, detail={"plugin": "shop", "note": object()}),
+        lambda one: msgspec.structs.replace(one, action=""),
+        lambda one: msgspec.structs.replace(one, outcome="maybe"),
+    ],
+)
+async def test_one_that_can_not_be_written_takes_no_other_along(
+    platform: TestPlatform, tenant: UUID, bad: Callable[[Use], Use]
+):
+    trail = Trail(platform.runtime.database)
+    uses = [use(platform.system(tenant), f"S{number:02}") for number in range(9)]
+    with capture_logs() as logs:
+        for number, one in enumerate(uses):
+            trail.note(bad(one) if number == 4 else one, counted=False)
+        await trail.close()
+    assert [what for what, _ in await found(platform, tenant)] == [f"S{n:02}" for n in range(9) if n != 4]
+    lost = [entry for entry in logs if entry["event"] == "audit.not_written"]
+    assert [entry["plugin"] for entry in lost] == ["shop"]
+    assert msgspec.json.encode(lost)  # what is wrong with it does not keep it from the log
 
 
 async def test_uses_that_come_while_others_are_written_are_written_too(platform: TestPlatform, tenant: UUID):

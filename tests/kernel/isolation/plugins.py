@@ -73,6 +73,7 @@ class Behaviour:
         self.stream_error: Exception | None = None
         self.entered: asyncio.Queue[None] = asyncio.Queue()
         self.gate: asyncio.Event | None = None
+        self.wait: Callable[[float], None] = time.sleep
 
 
 def bank(behaviour: Behaviour) -> LoadedPlugin:
@@ -115,7 +116,7 @@ def shop(behaviour: Behaviour, *, version: str = "1.0.0") -> LoadedPlugin:
         @get("/block", permission=PERMISSION.name)
         async def read_block(self, uow: UnitOfWork) -> list[int]:
             """Have the bank block the event loop."""
-            uow.service(Funding).ponder(time.sleep, 0.5)
+            uow.service(Funding).ponder(behaviour.wait, 0.5)
             return []
 
         @get("/stream", permission=PERMISSION.name, media_type="text/event-stream")
