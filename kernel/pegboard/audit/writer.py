@@ -10,6 +10,8 @@ from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditOutcome
 from pegboard_sdk.settings import Secret
 
+from pegboard.authorization.dynamic_segregation import judge_action
+
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
     from pegboard.work import Work
@@ -38,7 +40,11 @@ async def insert_entry(
 
     `actor` is the work's principal unless given: whoever logs in becomes somebody on the way. `before` and `after` hold
     the changed fields only, never secrets (a `Secret` in them is written as `***`).
+
+    Raises:
+        AlreadyDidTheOther: segregation of duties keeps the actor from doing this on the object.
     """
+    await judge_action(work, actor or work.principal, action, object_type, object_id)
     await write_entry(
         work,
         actor or work.principal,

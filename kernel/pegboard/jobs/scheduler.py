@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from pegboard.audit.sealer import Sealer
 from pegboard.database.pool import DATABASE_ERRORS
 from pegboard.jobs.catalog import Catalogs, Held
 from pegboard.jobs.leadership import Leadership
@@ -28,7 +29,9 @@ log = structlog.get_logger("pegboard.jobs")
 
 
 class Scheduler:
-    """Schedules, the sweep and the watch over plugins' health, in one process. `generation` gives the active one."""
+    """Schedules, the sweep, the watch over plugins' health and the audit's sealer, in one process. `generation` gives
+    the active one.
+    """
 
     def __init__(self, runtime: "Runtime", generation: "Callable[[], Held]") -> None:
         self.name = process_name()
@@ -52,6 +55,7 @@ class Scheduler:
             asyncio.create_task(self._run(pool), name="scheduler"),
             asyncio.create_task(sweeper.run(), name="jobs-sweep"),
             asyncio.create_task(HealthWatch(self._runtime, pool, holder=self.name).run(), name="plugins-health"),
+            asyncio.create_task(Sealer(self._runtime, pool, holder=self.name).run(), name="audit-sealer"),
         ]
         log.info("scheduler.started", scheduler=self.name)
 

@@ -80,6 +80,17 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self.audit_sealed = Counter(
+            "pegboard_audit_sealed_total",
+            "Audit entries that were sealed into their tenant's chain.",
+            registry=self.registry,
+        )
+        self.audit_damaged = Gauge(
+            "pegboard_audit_damaged_chains",
+            "Chains of audit seals that are not gone on with, since their head was changed.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self.pool_connections = Gauge(
             "pegboard_database_pool_connections",
             "Connections of the pool.",

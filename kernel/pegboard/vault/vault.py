@@ -104,6 +104,19 @@ class Vault:
         """HMAC-SHA256 of `message` under a key that is derived from the current master key for `purpose`."""
         return hmac.digest(self._current.derive(purpose), message, hashlib.sha256)
 
+    def derived_key(self, purpose: str, key_id: str | None = None) -> bytes:
+        """The 32 bytes that follow, for `purpose`, from the current master key or from the one called `key_id`.
+
+        Raises:
+            MasterKeyUnknown: no configured master key is called so.
+        """
+        if key_id is None:
+            return self._current.derive(purpose)
+        key = next((one for one in self._keys.values() if one.id.hex() == key_id), None)
+        if key is None:
+            raise MasterKeyUnknown(key_id)
+        return key.derive(purpose)
+
     def _head(self, data_key: bytes, bound: bytes) -> bytes:
         nonce = os.urandom(12)
         head = _VERSION + self._current.id + nonce

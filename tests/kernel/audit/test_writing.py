@@ -1,6 +1,5 @@
 """What was done is on record if and only if it was done, and the record can't be changed by anybody."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -23,13 +22,6 @@ CHANGES = (
 async def entries(platform: TestPlatform, tenant: UUID) -> list[AuditEntryView]:
     async with platform.work(platform.system(tenant)) as work:
         return (await work.service(AuditLog).search(work, limit=100)).items
-
-
-@pytest.fixture
-async def superuser(database_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def test_an_entry_commits_with_what_it_tells_of(platform: TestPlatform, tenant: UUID) -> None:
