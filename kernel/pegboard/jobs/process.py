@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -12,6 +13,7 @@ from pegboard.isolation.watchdog import Watchdog
 from pegboard.jobs.scheduler import Scheduler
 from pegboard.jobs.worker import JobWorker
 from pegboard.plugins.generation import Generation, GenerationHolder
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.plugins.watcher import RegistryWatcher
 from pegboard.runtime import Runtime
 from pegboard.supervisor.readiness import notify_ready
@@ -70,6 +72,7 @@ async def _run(
         on_swap=swapped,
         drain_timeout=DRAIN_TIMEOUT,
         startup_timeout=config.isolation.startup_timeout,
+        marks=StartMarks(Path(config.var)),
     )
     watcher = RegistryWatcher(runtime, kind, holder=holder)
     watchdog = Watchdog.of(runtime)

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,9 +25,10 @@ import structlog
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
-from pegboard.plugins.hooks import describe
+from pegboard.plugins.hooks import describe, raised_at
 from pegboard.plugins.lifespan import StartupError, plugins_lifespan
 from pegboard.plugins.registry import Registry
+from pegboard.plugins.start_marks import StartMarks
 
 __all__ = ("BuildError", "Generation", "GenerationHolder", "StartupError")
 
@@ -91,14 +93,14 @@ class Generation(Generic[A]):
             self._requests.discard(request)
             self.release()
 
-    async def open(self, startup_timeout: float) -> None:
+    async def open(self, startup_timeout: float, marks: StartMarks | None) -> None:
         """Start the owning task and wait until it has entered the lifespan.
 
         Raises:
             StartupError: a plugin's `on_startup` failed; what had started is shut down again.
         """
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._own(started, startup_timeout), name=f"generation-{self.number}")
+        self._task = asyncio.create_task(self._own(started, startup_timeout, marks), name=f"generation-{self.number}")
         try:
             await asyncio.shield(started)
         except asyncio.CancelledError:
@@ -136,10 +138,10 @@ class Generation(Generic[A]):
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def _own(self, started: asyncio.Future[None], startup_timeout: float) -> None:
+    async def _own(self, started: asyncio.Future[None], startup_timeout: float, marks: StartMarks | None) -> None:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                await stack.enter_async_context(plugins_lifespan(self.registry, startup_timeout))
+                await stack.enter_async_context(plugins_lifespan(self.registry, startup_timeout, marks))
                 if self.app is not None:
                     await stack.enter_async_context(self.app.lifespan())
                 started.set_result(None)
@@ -160,6 +162,7 @@ class GenerationHolder(Generic[A]):
     `build` runs in a thread: it makes the application from a registry and touches nothing of the running one. `on_swap`
     is called in the event loop each time a generation becomes current. Times in seconds: `drain_timeout` is how long a
     retired generation's requests and streams may go on, `close_grace` what streams then have to end by themselves.
+    `marks` notes which plugin starts, for the case that the process doesn't survive it.
     """
 
     def __init__(
@@ -170,12 +173,14 @@ class GenerationHolder(Generic[A]):
         drain_timeout: float = 30.0,
         close_grace: float = 5.0,
         startup_timeout: float = 30.0,
+        marks: StartMarks | None = None,
     ) -> None:
         self._build = build
         self._on_swap = on_swap
         self._drain_timeout = drain_timeout
         self._close_grace = close_grace
         self._startup_timeout = startup_timeout
+        self._marks = marks
         self._current: Generation[A] | None = None
         self._prepared: set[Generation[A]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -223,7 +228,7 @@ class GenerationHolder(Generic[A]):
         app = await asyncio.to_thread(self._build_guarded, registry)
         self._numbers += 1
         generation = Generation(self._numbers, registry, app)
-        await generation.open(self._startup_timeout)
+        await generation.open(self._startup_timeout, self._marks)
         self._prepared.add(generation)
         log.info(
             "generation.prepared",
@@ -283,5 +288,6 @@ class GenerationHolder(Generic[A]):
             try:
                 self._build(msgspec.structs.replace(registry, plugins=(*kernel, plugin)))
             except Exception as error:  # noqa: BLE001  # whatever a plugin's routes raise is the plugin's failure
-                failed[plugin.name] = f"its routes can't be built: {describe(error)}"
+                place = raised_at(error, Path(plugin.folder))
+                failed[plugin.name] = f"its routes can't be built: {describe(error)}{place}"
         return failed

@@ -6,7 +6,9 @@ failure has one owner.
 
 import inspect
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -39,6 +41,7 @@ __all__ = (
     "describe",
     "interruptions",
     "missing_members",
+    "raised_at",
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -202,6 +205,14 @@ def describe(error: BaseException) -> str:
     """One line about an exception."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def raised_at(error: BaseException, folder: Path) -> str:
+    """Where in the plugin's own files an exception was raised, in brackets; empty where it was not there."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+    ]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def _checked(hook: str, result: Any) -> Any:

@@ -5,13 +5,16 @@ import time
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from pegboard.config.model import Config
-from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.registry import LoadedPlugin, Registry
+from pegboard.plugins.start_marks import StartMarks
 
 __all__ = ("load_in_time",)
+
+log = structlog.get_logger(__name__)
 
 
 def load_in_time(
@@ -19,25 +22,46 @@ def load_in_time(
     *,
     failed: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
-    marks: ImportMarks | None = None,
+    marks: StartMarks | None = None,
     running: Mapping[str, LoadedPlugin] | None = None,
 ) -> Registry:
     """`load_plugins`, in which no plugin may take longer than `isolation.import_timeout`. It blocks.
 
     What Python code does in a thread can't be ended from outside: the thread is given up, and lives on until the
-    process ends, which it doesn't delay.
+    process ends, which it doesn't delay. A plugin that was late is tried once more after all others: one that is slow
+    and not stuck, as on a disk that was asleep, is there by then.
 
     Raises:
         ConfigError: see `load_plugins`.
     """
     limit = config.isolation.import_timeout
+    told = (
+        f"its import and hooks took longer than {limit:g} s, and as long again when it was tried once more (where it "
+        "needs that time, set isolation.import_timeout)"
+    )
+    lenient = msgspec.structs.replace(config, strict=False)
+    waiting: set[str] = set()
+    again: set[str] = set()
     hung: dict[str, str] = {}
     while True:
-        attempt = _Attempt(config, {**(failed or {}), **hung}, quarantined, marks, running)
+        # While some wait for their second try the load is not the last one: what it leaves out is not refused.
+        tried = lenient if waiting else config
+        left_out = {**(failed or {}), **hung, **dict.fromkeys(waiting, told)}
+        attempt = _Attempt(tried, left_out, quarantined, marks, running)
         late = attempt.run(limit)
         if late is None:
-            return _with_cause(attempt.registry, hung)
-        hung[late] = f"its import and hooks took longer than {limit:g} s"
+            if not waiting:
+                return _with_cause(attempt.registry, hung)
+            again |= waiting
+            waiting.clear()
+            continue
+        if marks is not None:
+            marks.withdraw(late)
+        log.warning("plugin.slow", plugin=late, seconds=limit, again=late not in again)
+        if late in again:
+            hung[late] = told
+        else:
+            waiting.add(late)
 
 
 class _Attempt:
@@ -48,7 +72,7 @@ class _Attempt:
         config: Config,
         failed: Mapping[str, str],
         quarantined: Mapping[str, str] | None,
-        marks: ImportMarks | None,
+        marks: StartMarks | None,
         running: Mapping[str, LoadedPlugin] | None,
     ) -> None:
         self.registry = Registry()

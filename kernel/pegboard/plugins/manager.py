@@ -7,11 +7,9 @@ import importlib
 import importlib.metadata
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,14 +21,24 @@ from pegboard.config.model import Config
 from pegboard.plugins.blocking import blocked_plugins
 from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
-from pegboard.plugins.hooks import CLASSES, ITEMS, SINGLES, Context, HookError, Hooks, describe, interruptions
-from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.hooks import (
+    CLASSES,
+    ITEMS,
+    SINGLES,
+    Context,
+    HookError,
+    Hooks,
+    describe,
+    interruptions,
+    raised_at,
+)
 from pegboard.plugins.keeping import with_kept
 from pegboard.plugins.order import dependency_problem, resolve
 from pegboard.plugins.quarantine import Cause
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
 from pegboard.plugins.settings import SettingsError, plugin_settings
+from pegboard.plugins.start_marks import StartMarks
 
 __all__ = ("is_built_in", "load_plugins")
 
@@ -52,15 +60,15 @@ def load_plugins(
     distributions: Iterable[importlib.metadata.Distribution] | None = None,
     failed: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
-    marks: ImportMarks | None = None,
+    marks: StartMarks | None = None,
     turn: Callable[[str | None], None] | None = None,
     running: Mapping[str, LoadedPlugin] | None = None,
 ) -> Registry:
     """The registry of the plugins that `config` turns on. It imports their code and may run in any thread.
 
     `distributions` are searched instead of `sys.path`; `failed` and `quarantined` leave plugins out for reasons found
-    elsewhere (name → reason), without importing them. `marks` notes which third-party code is being imported, for the
-    case that the process doesn't survive it. `turn` is called with each plugin whose code is about to run, and with
+    elsewhere (name → reason), without importing them. `marks` notes which third-party code runs, for the case that
+    the process doesn't survive it. `turn` is called with each plugin whose code is about to run, and with
     None after the last. `running` are the plugins that this process runs: those of which another version is installed
     by now go on as they are.
 
@@ -97,7 +105,12 @@ def load_plugins(
             if turn is not None:
                 turn(name)
             plugin = _load(
-                candidate, config, hooks, known, None if is_built_in(candidate) else marks, kept=kept.get(name)
+                candidate,
+                config,
+                hooks,
+                known,
+                None if is_built_in(candidate.distribution) else marks,
+                kept=kept.get(name),
             )
         except _SkipError as error:
             off[name] = str(error)
@@ -115,9 +128,9 @@ def load_plugins(
     return compile_registry(plugins, skipped)
 
 
-def is_built_in(candidate: Candidate) -> bool:
-    """Whether the plugin comes with Pegboard itself."""
-    return candidate.distribution.partition(" ")[0] == "pegboard"
+def is_built_in(distribution: str) -> bool:
+    """Whether a plugin of the distribution (name and version) comes with Pegboard itself."""
+    return distribution.partition(" ")[0] == "pegboard"
 
 
 def _held_back(config: Config, found: Discovery) -> dict[str, str]:
@@ -128,7 +141,7 @@ def _held_back(config: Config, found: Discovery) -> dict[str, str]:
     return {
         name: reason
         for name in found.candidates.keys() | found.broken.keys()
-        if name not in found.candidates or not is_built_in(found.candidates[name])
+        if name not in found.candidates or not is_built_in(found.candidates[name].distribution)
     }
 
 
@@ -157,20 +170,22 @@ def _load(
     config: Config,
     hooks: Hooks,
     known: Known,
-    marks: ImportMarks | None,
+    marks: StartMarks | None,
     *,
     kept: LoadedPlugin | None,
 ) -> LoadedPlugin:
     began = time.perf_counter()
-    with marks.importing(candidate.name, candidate.manifest.version) if marks is not None else nullcontext():
+    with _marked(marks, candidate, "import"):
         module = _import(candidate)
     settings = _settings(candidate, config) if kept is None else kept.settings
     try:
-        hooks.register(candidate.name, module)
-        brought = hooks.call(module, Context(candidate.name, settings))
+        with _marked(marks, candidate, "hook"):
+            hooks.register(candidate.name, module)
+            brought = hooks.call(module, Context(candidate.name, settings))
     except HookError as error:
         hooks.forget(module)
-        raise _SkipError(str(error), "hook") from error
+        place = "" if error.__cause__ is None else raised_at(error.__cause__, candidate.path.parent)
+        raise _SkipError(f"{error}{place}", "hook") from error
     plugin = _plugin(candidate, settings, brought, began)
     wrong = _problems(plugin, known)
     if wrong:
@@ -178,6 +193,10 @@ def _load(
         more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
         raise _SkipError("; ".join(wrong[:_SHOWN_PROBLEMS]) + more)
     return plugin
+
+
+def _marked(marks: StartMarks | None, candidate: Candidate, cause: Cause) -> AbstractContextManager[None]:
+    return nullcontext() if marks is None else marks.during(candidate.name, candidate.manifest.version, cause)
 
 
 def _problems(plugin: LoadedPlugin, known: Known) -> list[str]:
@@ -200,8 +219,9 @@ def _import(candidate: Candidate) -> ModuleType:
         for name in set(sys.modules) - before:
             if name == candidate.package or name.startswith(f"{candidate.package}."):
                 del sys.modules[name]
-        place = _place(error, candidate.path.parent)
-        raise _SkipError(f"importing {candidate.module} raised {describe(error)}{place}", "import") from error
+        raise _SkipError(
+            f"importing {candidate.module} raised {describe(error)}{raised_at(error, candidate.path.parent)}", "import"
+        ) from error
     imported = vars(module).setdefault(_IMPORTED_VERSION, candidate.manifest.version)
     if imported != candidate.manifest.version:
         raise _SkipError(
@@ -209,14 +229,6 @@ def _import(candidate: Candidate) -> ModuleType:
             "restart the platform's processes one after the other"
         )
     return module
-
-
-def _place(error: BaseException, folder: Path) -> str:
-    """Where in the plugin's own files it was raised, if there."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
-    ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def _settings(candidate: Candidate, config: Config) -> msgspec.Struct | None:

@@ -15,18 +15,18 @@ from pegboard.database.pool import Database
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins import quarantine
 from pegboard.plugins.asking import ask
-from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.keeping import going_on
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.registry import EMPTY, LoadedPlugin, Registry, SkippedPlugin
+from pegboard.plugins.start_marks import StartMarks
+from pegboard.plugins.wanted import enabled_plugins
 from pegboard.taxonomies.seed import seed
 
 __all__ = (
     "PreparationError",
     "check_health",
-    "crashed_imports",
     "failures",
     "left_out",
     "load",
@@ -34,6 +34,7 @@ __all__ = (
     "load_to_look",
     "migrate_plugins",
     "put_into_quarantine",
+    "quarantine_crashed",
     "quarantined_plugins",
     "reasons",
 )
@@ -77,7 +78,7 @@ async def load(config: Config, database: Database, *, must: Collection[str], run
             load_in_time,
             config,
             quarantined=quarantined,
-            marks=ImportMarks(Path(config.var)),
+            marks=StartMarks(Path(config.var)),
             running=going_on(running),
         )
     except ConfigError as error:
@@ -112,12 +113,15 @@ async def put_into_quarantine(database: Database, found: Mapping[str, Failure]) 
     return told
 
 
-async def crashed_imports(database: Database, marks: ImportMarks) -> None:
-    """Put plugins into quarantine whose import ended the processes that tried it."""
-    crashed = marks.crashed()
-    if crashed:
-        found = {name: Failure("import", reason, version) for name, (version, reason) in crashed.items()}
-        await put_into_quarantine(database, found)
+async def quarantine_crashed(config: Config, database: Database, marks: StartMarks) -> None:
+    """Put plugins into quarantine that ended the processes which imported or started them. What was only tried, and is
+    not on, just stays off.
+    """
+    on = enabled_plugins(config)
+    for name in marks.plugins() - on:
+        marks.forget(name)
+    if crashed := marks.crashed():
+        await put_into_quarantine(database, crashed)
         for name in crashed:
             marks.forget(name)
 
@@ -129,8 +133,8 @@ async def load_ready(config: Config, database: Database, running: Registry = EMP
     Raises:
         ConfigError: `config.strict` is set and a plugin has to be left out. Then none gets into quarantine.
     """
-    marks = ImportMarks(Path(config.var))
-    await crashed_imports(database, marks)
+    marks = StartMarks(Path(config.var))
+    await quarantine_crashed(config, database, marks)
     quarantined = await quarantined_plugins(database)
     kept = going_on(running)
     registry = await asyncio.to_thread(load_in_time, config, quarantined=quarantined, marks=marks, running=kept)

@@ -39,6 +39,7 @@ from pegboard.plugins.processes import LeftOut, node_name
 from pegboard.plugins.quarantine import Cause, Failure
 from pegboard.plugins.registry import EMPTY, Registry
 from pegboard.plugins.revisions import Revision
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.plugins.toggle import take_back
 from pegboard.plugins.wanted import enabled_plugins, with_plugins
 from pegboard.runtime import Runtime
@@ -79,7 +80,10 @@ class RegistryWatcher:
         self._on_swap = on_swap
         self._own_holder = holder is None
         self._holder: GenerationHolder[Any] = holder or GenerationHolder(
-            lambda _: None, on_swap=self._swapped, startup_timeout=runtime.config.isolation.startup_timeout
+            lambda _: None,
+            on_swap=self._swapped,
+            startup_timeout=runtime.config.isolation.startup_timeout,
+            marks=StartMarks(Path(runtime.config.var)),
         )
         self._config = runtime.config
         self._reload = reload or (lambda: load_config(Path(runtime.config.path)))

@@ -24,5 +24,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     plugins: Sequence[str] = ()
     skipped: Mapping[str, str] = {}
     problems: Sequence[str] = ()
+    third_parties: bool = False
+    """Whether plugins run that don't come with Pegboard."""
     administrator: Administrator | None = None
     error: str = ""

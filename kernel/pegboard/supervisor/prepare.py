@@ -22,11 +22,11 @@ from pegboard.database.reach import explain
 from pegboard.database.roles import DatabaseSetupError, check_roles
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
 from pegboard.plugins.effective import effective_config, quarantined_before
-from pegboard.plugins.import_marks import ImportMarks
 from pegboard.plugins.loading import load_in_time
-from pegboard.plugins.manager import load_plugins
-from pegboard.plugins.preparation import crashed_imports, failures, put_into_quarantine
+from pegboard.plugins.manager import is_built_in, load_plugins
+from pegboard.plugins.preparation import failures, put_into_quarantine, quarantine_crashed
 from pegboard.plugins.registry import Registry
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.runtime import Runtime
 from pegboard.supervisor.outcome import Administrator, Outcome
 from pegboard.taxonomies.seed import seed
@@ -38,9 +38,9 @@ __all__ = ("main",)
 async def run(config: Config) -> Outcome:
     """Migrate, make the first administrator, seed the taxonomies."""
     config = await effective_config(config)
-    marks = ImportMarks(Path(config.var))
+    marks = StartMarks(Path(config.var))
     # Not imported again: the database, which will hold it, may yet have to be made.
-    crashed = {name: reason for name, (_, reason) in marks.crashed().items()}
+    crashed = {name: failure.reason for name, failure in marks.crashed().items()}
     crashed |= await quarantined_before(config)
     registry = await asyncio.to_thread(load_in_time, config, quarantined=crashed, marks=marks)
     found = failures(registry)
@@ -55,7 +55,7 @@ async def run(config: Config) -> Outcome:
     database = await Database.open(config, pool_size=1)
     try:
         await check_roles(database)
-        await crashed_imports(database, marks)
+        await quarantine_crashed(config, database, marks)
         if found:
             await put_into_quarantine(database, found)
         created = None if await has_administrator(database) else await _first_administrator(config, registry)
@@ -69,6 +69,7 @@ async def run(config: Config) -> Outcome:
         plugins=plugins,
         skipped={**skipped, **report.failed},
         problems=seeded.problems,
+        third_parties=not all(is_built_in(plugin.distribution) for plugin in registry.plugins),
         administrator=_shown(created) if created is not None else None,
     )
 

@@ -5,24 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
+from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.embedded.process import GuardedProcess, launched
-from pegboard.plugins.import_marks import ImportMarks
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.supervisor.child import Child
 from pegboard.supervisor.errors import StartError
 from pegboard.supervisor.http import wait_until_ready
+from pegboard.supervisor.lessons import Lessons
 from pegboard.supervisor.outcome import Outcome
 from pegboard.supervisor.ports import Address
 from pegboard.supervisor.progress import Progress
 from pegboard.supervisor.readiness import StartGate
 from pegboard.supervisor.redis_probe import unanswered
-from pegboard.supervisor.runfile import RunFile, remove_runfile, write_runfile
+from pegboard.supervisor.runfile import RunFile, attach, remove_runfile, write_runfile
 from pegboard.supervisor.servers import Servers
 from pegboard.supervisor.var import VarFolder
 from pegboard.telemetry.metrics import share_metrics
@@ -32,7 +35,6 @@ __all__ = ("Supervisor",)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DRAIN = 40.0
 """Seconds for the API's last requests: more than a request may take and than an open stream gets."""
-PREPARE_ATTEMPTS = 3
 SPARE = 5.0
 """Seconds on top of what a process gives its own work."""
 log = structlog.get_logger("pegboard.supervisor")
@@ -47,12 +49,16 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._gate = StartGate()
+        self._marks = StartMarks(Path(config.var))
         self._var: VarFolder | None = None
         self._address: Address | None = None
         self._servers: Servers | None = None
         self._api: list[Child] = []
         self._workers: list[Child] = []
         self._ready = False
+        self._asked = False
+        """Whether somebody wants it to end."""
+        self._preparing = False
 
     async def run(self) -> None:
         """Start, run until SIGINT, SIGTERM or SIGHUP, and stop. A second signal ends what is still at work.
@@ -81,6 +87,7 @@ class Supervisor:
     def _signalled(self) -> None:
         if self._stop.is_set():
             self._hurry.set()
+        self._asked = True
         self._stop.set()
 
     async def _start(self) -> None:
@@ -93,7 +100,7 @@ class Supervisor:
         self._make_children(env, self._address)
         for child in (*self._api, *self._workers):
             child.start()
-        await self._prepare(env)
+        outcome = await self._prepare(env)
         self._gate.open()
         async with self._progress.step("API, workers and scheduler", others_write=True) as step:
             try:
@@ -103,6 +110,8 @@ class Supervisor:
             workers = self._config.jobs.processes
             step.detail = f"{workers} worker process{'es' if workers > 1 else ''}"
         self._write_runfile()
+        if outcome.third_parties:
+            await self._say_quarantined(outcome.skipped)
         if (place := await unanswered(self._servers.redis_url)) is not None:
             self._progress.say(f"  ! Redis does not answer at {place}: jobs wait until it does")
         self._ready = True
@@ -127,9 +136,26 @@ class Supervisor:
             env["PEGBOARD_SECRETS__MASTER_KEY"] = f"file:{key}"
         return env
 
-    async def _prepare(self, env: dict[str, str]) -> None:
+    async def _say_quarantined(self, told: Collection[str]) -> None:
+        """Name the plugins that the processes left out when they started; those in `told` are known already."""
+        # Here, as it takes its time to import, and nobody needs it where all plugins are ours.
+        import asyncpg
+
+        from pegboard.plugins.effective import quarantined_before
+
+        try:
+            found = await quarantined_before(attach(self._config))
+        except (ConfigError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("plugins.not_asked_for", reason=repr(error))
+            return
+        for name in sorted(found.keys() - set(told)):
+            self._progress.say(f"  ! plugin {name} is skipped: {found[name]}")
+
+    async def _prepare(self, env: dict[str, str]) -> Outcome:
         async with self._progress.step("Database") as step:
+            self._preparing = True
             outcome = await self._prepared(env)
+            self._preparing = False
             if outcome.error:
                 raise StartError(outcome.error)
             done = [f"{outcome.applied} migrations run" if outcome.applied else "up to date"]
@@ -148,27 +174,29 @@ class Supervisor:
             password = administrator.password
             shown = f"password {password} (shown this once)" if password else "with the configured password"
             self._progress.say(f"  First administrator: {administrator.email} {shown}")
+        return outcome
 
     async def _prepared(self, env: dict[str, str]) -> Outcome:
-        """What preparing came to. Where a plugin's import ends the process, it is known after the second time and left
-        out in the third.
+        """What preparing came to. Where a plugin's import or hooks end the process, it is known after the second time
+        and left out in the next.
         """
-        marks = ImportMarks(Path(self._config.var))
-        for _ in range(PREPARE_ATTEMPTS):
-            outcome = await self._prepare_once(env)
-            if outcome is not None:
-                return outcome
-            if not (left := marks.left()):
-                break
-            log.error("prepare.ended", importing=left, hint="`pegboard up --safe-mode` starts without it")
-        raise StartError(f"preparing the database failed: see above. {self._way_out()}")
+        lessons = self._lessons()
+        while (outcome := await self._prepare_once(env)) is None:
+            again = lessons.another()
+            log.error("prepare.ended", amid=self._marks.left(), again=again)
+            if not (again and lessons.learned):
+                raise StartError(f"preparing the database failed: see above. {self._way_out()}")
+        return outcome
+
+    def _lessons(self) -> Lessons:
+        return Lessons(self._marks, len(self._config.plugins))
 
     def _way_out(self) -> str:
         """What to try when processes end at their start: a plugin may be at fault, and it may be known which."""
         if self._config.safe_mode:
             return "Safe mode is on: it is no third party's plugin."
-        left = ImportMarks(Path(self._config.var)).left()
-        who = f"It was importing the plugin {', '.join(left)}" if left else "If a third party's plugin is at fault"
+        left = self._marks.left()
+        who = f"It was {left}" if left else "If a third party's plugin is at fault"
         return f"{who}: `pegboard up --safe-mode` starts without it."
 
     async def _prepare_once(self, env: dict[str, str]) -> Outcome | None:
@@ -196,8 +224,17 @@ class Supervisor:
         serve = ["serve", "--host", address.ip, "--port", str(address.port)]
 
         def child(name: str, arguments: list[str], **options: Any) -> Child:
-            on_start, on_failure = self._write_runfile, self._stop.set
-            return Child(name, arguments, env, gate=self._gate, on_start=on_start, on_failure=on_failure, **options)
+            on_start, on_failure, lessons = self._write_runfile, self._stop.set, self._lessons()
+            return Child(
+                name,
+                arguments,
+                env,
+                gate=self._gate,
+                lessons=lessons,
+                on_start=on_start,
+                on_failure=on_failure,
+                **options,
+            )
 
         self._api = [
             child(
@@ -241,6 +278,8 @@ class Supervisor:
             await _all(child.stop() for child in self._workers)
         finally:
             hurry.cancel()
+            if self._asked and (self._preparing or any(child.interrupted for child in children)):
+                self._marks.forgive()
             self._gate.close()
             if self._servers is not None:
                 await self._servers.stop()

@@ -14,7 +14,16 @@ from pegboard.plugins.asking import ask
 from pegboard.plugins.registry import LoadedPlugin
 from pegboard.runtime import Runtime
 
-__all__ = ("SAFE_MODE", "Check", "Health", "PluginHealth", "PluginHealthPage", "check_plugins", "check_ready")
+__all__ = (
+    "SAFE_MODE",
+    "Check",
+    "Health",
+    "PluginHealth",
+    "PluginHealthPage",
+    "check_plugins",
+    "check_ready",
+    "plugins_left_out",
+)
 
 
 SAFE_MODE = "Safe mode is on: only the plugins that come with Pegboard run. Start without it to leave it."
@@ -40,17 +49,23 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class PluginHealth(msgspec.Struct, frozen=True):
-    """A plugin's own checks, and its circuit breaker in the process that answers: `open` while it fails too often."""
+    """A plugin's own checks, and its circuit breaker in the process that answers: `open` while it fails too often.
+
+    One that should be on and is not has no checks and is not `ok`; `state` and `reason` say why, as in
+    `pegboard plugins list`.
+    """
 
     plugin: str
     ok: bool
     checks: list[Check]
     breaker: State
+    state: str = "enabled"
+    reason: str | None = None
 
 
 class PluginHealthPage(msgspec.Struct, frozen=True):
-    """The enabled plugins' health, all on one page. `notice` says when safe mode keeps plugins out, and how to leave
-    it.
+    """The plugins' health, all on one page: first those that run, then those that should and don't. `notice` says when
+    safe mode keeps plugins out, and how to leave it.
     """
 
     items: list[PluginHealth]
@@ -104,6 +119,15 @@ async def check_plugins(runtime: Runtime, *, in_turn: bool = False) -> list[Plug
     return [
         PluginHealth(plugin.name, all(check.ok for check in checks), checks, states.get(plugin.name, "closed"))
         for plugin, checks in zip(plugins, results, strict=True)
+    ]
+
+
+def plugins_left_out(runtime: Runtime) -> list[PluginHealth]:
+    """The plugins that should be on and that this process left out."""
+    return [
+        PluginHealth(one.name, ok=False, checks=[], breaker="closed", state=one.state, reason=one.reason)
+        for one in sorted(runtime.registry.skipped, key=lambda one: one.name)
+        if one.state != "disabled"
     ]
 
 

@@ -17,7 +17,7 @@ from pegboard import __version__
 from pegboard.identity.controllers import JwksController
 from pegboard.plugins.registry import Registry
 from pegboard.telemetry.metrics import CONTENT_TYPE
-from pegboard.web.health import SAFE_MODE, Health, PluginHealthPage, check_plugins, check_ready
+from pegboard.web.health import SAFE_MODE, Health, PluginHealthPage, check_plugins, check_ready, plugins_left_out
 from pegboard.web.openapi import complete_document
 from pegboard.work import Work
 
@@ -122,9 +122,10 @@ class HealthController(Controller):
 
     @get("/plugins", permission="kernel:health.read")
     async def list_plugin_health(self, uow: Work) -> PluginHealthPage:
-        """The enabled plugins' own health checks, all on one page."""
+        """The plugins that are on with their health checks, then those that should be and are not, with the reason."""
         notice = SAFE_MODE if uow.runtime.config.safe_mode else None
-        return PluginHealthPage(await check_plugins(uow.runtime), notice=notice)
+        items = await check_plugins(uow.runtime) + plugins_left_out(uow.runtime)
+        return PluginHealthPage(items, notice=notice)
 
 
 class MetricsController(Controller):

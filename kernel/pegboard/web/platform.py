@@ -1,6 +1,7 @@
 """What an API process runs: the runtime, and the generations that answer requests."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
@@ -9,6 +10,7 @@ from pegboard.config.model import Config
 from pegboard.isolation.watchdog import Watchdog
 from pegboard.plugins.generation import Generation, GenerationHolder
 from pegboard.plugins.registry import Registry
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.plugins.watcher import RegistryWatcher
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
@@ -34,6 +36,7 @@ class Platform:
             on_swap=self._swapped,
             drain_timeout=DRAIN_TIMEOUT,
             startup_timeout=config.isolation.startup_timeout,
+            marks=StartMarks(Path(config.var)),
         )
 
     @property

@@ -64,6 +64,36 @@ def on_startup():
 )
 
 
+ENDS = (
+    HOOK
+    + """
+import os
+
+async def up():
+    os._exit(7)
+
+@hookimpl
+def on_startup():
+    return up
+"""
+)
+# It blocks the event loop: that is its fault. Nothing waits for it.
+BLOCKS = (
+    HOOK
+    + """
+import time
+
+async def up():
+    while True:
+        time.sleep(3600)
+
+@hookimpl
+def on_startup():
+    return up
+"""
+)
+
+
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin, and how `pegboard plugins list` tells what is wrong. `state` is enabled where its fault shows later."""
 
@@ -130,6 +160,36 @@ FLEET = (
         state="quarantined",
         told="its on_startup failed: it took longer than 1 s",
         code=HANGS,
+    ),
+    Broken(
+        name="ends_in_a_hook",
+        state="quarantined",
+        told="2 processes in a row ended while they called its hooks",
+        code=HOOK + "import os\n\n@hookimpl\ndef jobs():\n    os._exit(7)\n",
+    ),
+    Broken(
+        name="ends_at_startup",
+        state="quarantined",
+        told="processes in a row ended while they ran its on_startup",
+        code=ENDS,
+    ),
+    Broken(
+        name="ends_at_startup_too",
+        state="quarantined",
+        told="processes in a row ended while they ran its on_startup",
+        code=ENDS,
+    ),
+    Broken(
+        name="blocks_at_startup",
+        state="quarantined",
+        told="its on_startup failed: it blocked the event loop for more than 2 s",
+        code=BLOCKS,
+    ),
+    Broken(
+        name="blocks_at_startup_too",
+        state="quarantined",
+        told="its on_startup failed: it blocked the event loop for more than 2 s",
+        code=BLOCKS,
     ),
     Broken(
         name="fails_to_migrate",

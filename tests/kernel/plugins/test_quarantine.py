@@ -349,12 +349,16 @@ async def test_safe_mode_holds_other_peoples_plugins_back_and_writes_nothing(fle
     await safe.start()
     account = await operator(safe)
     states = {one["name"]: one["state"] for one in (await overview(account))["plugins"] if one["state"] != "disabled"}
-    notice = (await account.client.get("/health/plugins")).json()["notice"]
+    health = (await account.client.get("/health/plugins")).json()
+    notice = health["notice"]
+    (held_back,) = [one for one in health["items"] if one["plugin"] == "theirs"]
     page = (await safe.client().get("/")).text
     await safe.stop()
 
     assert states == {"theirs": "held_back", "governance": "enabled"}
     assert notice.startswith("Safe mode is on")
+    assert (held_back["ok"], held_back["state"]) == (False, "held_back")
+    assert "start without it" in held_back["reason"]
     assert notice in page
     assert told(fleet.file) == before
     account = await operator(await fleet.api())

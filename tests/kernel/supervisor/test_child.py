@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pegboard.plugins.start_marks import StartMarks
 from pegboard.supervisor.child import Child
 from pegboard.supervisor.errors import StartError
+from pegboard.supervisor.lessons import Lessons
 from pegboard.supervisor.readiness import StartGate
 
 
@@ -18,21 +21,22 @@ def gate() -> Iterator[StartGate]:
     gate.close()
 
 
-def child(*arguments: str, started: list[str], gate: StartGate) -> Child:
+def child(*arguments: str, started: list[str], gate: StartGate, var: Path) -> Child:
     return Child(
         "example",
         arguments,
         os.environ,
         gate=gate,
         grace=5.0,
+        lessons=Lessons(StartMarks(var), 0),
         on_start=lambda: started.append("started"),
         on_failure=lambda: started.append("failed"),
     )
 
 
-async def test_one_that_always_ends_before_it_is_ready_is_given_up(gate: StartGate) -> None:
+async def test_one_that_always_ends_before_it_is_ready_is_given_up(gate: StartGate, tmp_path: Path) -> None:
     started: list[str] = []
-    ending = child("no-such-command", started=started, gate=gate)
+    ending = child("no-such-command", started=started, gate=gate, var=tmp_path)
     ending.start()
     with pytest.raises(StartError, match=r"example ended 3 times at its start \(status 2\)"):
         await ending.ready()
@@ -40,9 +44,9 @@ async def test_one_that_always_ends_before_it_is_ready_is_given_up(gate: StartGa
     await ending.stop()
 
 
-async def test_what_keeps_it_from_running_is_told(gate: StartGate) -> None:
+async def test_what_keeps_it_from_running_is_told(gate: StartGate, tmp_path: Path) -> None:
     started: list[str] = []
-    ending = child("no-such-command\0", started=started, gate=gate)
+    ending = child("no-such-command\0", started=started, gate=gate, var=tmp_path)
     ending.start()
     with pytest.raises(ValueError, match="null byte"):
         await ending.ready()
