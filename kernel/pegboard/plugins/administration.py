@@ -61,8 +61,10 @@ async def apply_as(
     probe: Probe,
     origin: Origin,
     request_id: str = "",
+    uninstalls: bool = False,
 ) -> Applied:
     """Apply a plan as `principal`; the audit entries name it. `config` is the configuration as it is written now.
+    Whoever `uninstalls` afterwards what the plan uninstalls says so.
 
     Raises:
         DomainError: see `apply_plan`.
@@ -91,6 +93,7 @@ async def apply_as(
         requested_by=principal.account_id,
         audit=_audit(runtime, principal, request_id, asked=frozenset(made.action.names), plan=str(plan)),
         audit_upgrade=audit_upgrade,
+        uninstalls=uninstalls,
     )
 
 

@@ -270,7 +270,7 @@ async def test_uninstalling_shows_what_becomes_of_the_data(fleet: Fleet, install
     assert [(one["table"], one["fate"]) for one in made["content"]["data"]] == [("hello_greetings_1", "purged")]
     assert made["content"]["events"]["lost"] == ["hello.guest_greeted"]
     refused = await apply(account, made["id"], status=409)
-    assert "`pegboard plugins uninstall hello`" in refused["detail"]
+    assert f"run `pegboard plugins apply {made['id']}`" in refused["detail"]
 
 
 @pytest.mark.parametrize(

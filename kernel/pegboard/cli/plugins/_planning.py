@@ -9,6 +9,7 @@ import msgspec
 from pegboard.cli import CommandLine
 from pegboard.cli._platform import run
 from pegboard.cli.plugins._overview import platform_database
+from pegboard.wording import counted
 
 if TYPE_CHECKING:
     from pegboard.plugins.planning.action import Action, DataFate
@@ -51,13 +52,7 @@ def show_plan(
     if made is None:
         click.echo("no platform is there yet: data and jobs are not known, and nothing is kept of this", err=True)
     elif content.changes and not content.problems:
-        # Uninstalling takes data in hand, so it is a command of its own that asks first.
-        do = (
-            f"uninstall {uninstall} --{data or 'keep'}{' DIR' if data == 'export' else ''}"
-            if uninstall
-            else f"apply {made.id}"
-        )
-        click.echo(f"\nto do it: pegboard plugins {do}")
+        click.echo(f"\nto do it: pegboard plugins apply {made.id}{' --export DIR' if data == 'export' else ''}")
     _refuse(content)
 
 
@@ -133,7 +128,8 @@ def _sections(content: "PlanContent") -> Iterator[tuple[str, str, list[str]]]:
         "data",
         "·",
         [
-            f"{one.table} ({one.plugin}): {'about ' if one.estimated else ''}{one.rows} rows, {one.bytes // _KIB} KiB,"
+            f"{one.table} ({one.plugin}): {'about ' if one.estimated else ''}{counted(one.rows, 'row')},"
+            f" {one.bytes // _KIB:,} KiB,"
             f" {one.fate}"
             for one in content.data
         ],
@@ -142,7 +138,8 @@ def _sections(content: "PlanContent") -> Iterator[tuple[str, str, list[str]]]:
         "others refer to its records",
         "!",
         [
-            f"{one.column} ({one.plugin}): {'at least ' if one.at_least else ''}{one.count} references to {one.to}"
+            f"{one.column} ({one.plugin}): {'at least ' if one.at_least else ''}{counted(one.count, 'reference')}"
+            f" to {one.to}"
             for one in content.references
         ],
     )

@@ -69,5 +69,5 @@ def upgrade(cli: CommandLine, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def uninstall(cli: CommandLine, name: str, data: Any, cascade: bool, as_json: bool) -> None:
-    """Show what uninstalling a plugin would do, and to which data. `pegboard plugins uninstall` does it."""
+    """Show what uninstalling a plugin would do, and to which data; `pegboard plugins apply` does it, too."""
     show_plan(cli, uninstall=name, data=data, cascade=cascade, as_json=as_json)

@@ -7,6 +7,7 @@ import msgspec
 
 from pegboard.cli import CommandLine
 from pegboard.cli._platform import json_option, open_runtime, run
+from pegboard.wording import counted
 
 if TYPE_CHECKING:
     from pegboard.plugins.removal.receipts import SignedReceipt
@@ -31,8 +32,8 @@ def command(cli: CommandLine, name: str | None, as_json: bool) -> None:
         return
     for signed in found:
         one = signed.receipt
-        rows = sum(one.tables.values())
-        click.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M:%S}  {one.plugin} {one.version}  {one.action}  {rows} rows")
+        rows = counted(sum(one.tables.values()), "row")
+        click.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M:%S}  {one.plugin} {one.version}  {one.action}  {rows}")
     if not found:
         click.echo("no receipts", err=True)
 

@@ -1,20 +1,19 @@
 """`pegboard plugins uninstall`."""
 
-import contextlib
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pegboard.cli import CommandError, CommandLine
-from pegboard.cli._platform import json_option, open_runtime, operator_of, run
+from pegboard.cli._platform import json_option, run
+from pegboard.cli.plugins._uninstalling import open_uninstaller, tell_done
+from pegboard.wording import counted
 
 if TYPE_CHECKING:
     from pegboard.plugins.removal.footprint import Footprint
     from pegboard.plugins.removal.receipts import SignedReceipt
-    from pegboard.plugins.removal.uninstall import Uninstaller
 
 __all__ = ("command",)
 
@@ -61,25 +60,17 @@ def command(
 
         click.echo(msgspec.json.encode({"plugin": name, "receipts": receipts, "package": found.package}))
         return
-    for signed in receipts:
-        click.echo(f"{_DONE[signed.receipt.action].format(name=name)}: receipt {signed.receipt.id}")
+    tell_done(receipts)
     _show_package(found)
 
 
-_DONE = {
-    "keep": "{name} is uninstalled, and its data are kept",
-    "export": "the data of {name} are exported",
-    "purge": "{name} is purged",
-}
-
-
 async def _look(cli: CommandLine, name: str) -> "Footprint":
-    async with _uninstaller(cli, name) as uninstaller:
+    async with open_uninstaller(cli, name) as uninstaller:
         return await uninstaller.look()
 
 
 async def _uninstall(cli: CommandLine, name: str, folder: Path | None, purge: bool) -> "list[SignedReceipt]":
-    async with _uninstaller(cli, name) as uninstaller:
+    async with open_uninstaller(cli, name) as uninstaller:
         if folder is None:
             return [await (uninstaller.purge() if purge else uninstaller.keep())]
         if not purge:
@@ -89,35 +80,33 @@ async def _uninstall(cli: CommandLine, name: str, folder: Path | None, purge: bo
         return [exported, await uninstaller.purge(exported, folder)]
 
 
-@contextlib.asynccontextmanager
-async def _uninstaller(cli: CommandLine, name: str) -> "AsyncIterator[Uninstaller]":
-    from pegboard.plugins.removal.uninstall import Uninstaller
-
-    async with open_runtime(cli) as runtime:
-        principal = await operator_of(runtime, "default")
-        yield Uninstaller(runtime, cli.config(), name, principal, progress=lambda text: click.echo(text, err=True))
+_PLURALS = {"index": "indexes", "policy": "policies"}
 
 
 def _show(found: "Footprint", folder: Path | None, purge: bool) -> None:
     """What will happen, on stderr: stdout is for what did."""
     rows = sum(found.tables.values())
-    lines = [f"{table}: {count} rows" for table, count in found.tables.items()]
+    lines = [
+        f"{table}: {'about ' if table in found.estimated else ''}{counted(count, 'row')}"
+        for table, count in found.tables.items()
+    ]
+    total = f"{'about ' if found.estimated else ''}{counted(rows, 'row')}"
     if folder is not None:
-        lines.append(f"{rows} rows are written to {folder}")
+        lines.append(f"to be written to {folder}: {total}")
     if found.secrets:
         what = "removed" if purge else "kept"
         lines.append(
             f"secrets, {what}{' (the export has their names only)' if folder else ''}: {', '.join(found.secrets)}"
         )
     if purge:
-        made = ", ".join(f"{count} {kind}" for kind, count in found.objects.items())
+        made = ", ".join(counted(count, kind, _PLURALS.get(kind, "")) for kind, count in found.objects.items())
         lines.append(f"dropped: {made or 'nothing'}")
-        lines += [f"removed: {count} {kind}" for kind, count in found.rows.items()]
-        lines.append(f"others refer to its records {found.references} times: a tombstone stays for each")
+        lines += [f"removed {kind}: {count:,}" for kind, count in found.rows.items()]
+        lines.append(f"others refer to its records {counted(found.references, 'time')}: a tombstone stays for each")
         lines += [f"no tombstones for these: {problem}" for problem in found.misdeclared]
         lines += [f"in the way: {obstacle}" for obstacle in found.obstacles]
     else:
-        lines.append(f"{rows} rows stay in the database")
+        lines.append(f"to stay in the database: {total}")
     for line in lines:
         click.echo(line, err=True)
 

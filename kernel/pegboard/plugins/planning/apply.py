@@ -49,11 +49,12 @@ async def apply_plan(
     requested_by: UUID | None = None,
     audit: Audit | None = None,
     audit_upgrade: AuditUpgrade | None = None,
+    uninstalls: bool = False,
 ) -> Applied:
     """Do what the plan says. `config` is the configuration as it is written now.
 
     An upgrade's migrations run here, and the new code runs once the processes were restarted; plugins are turned on and
-    off in one revision.
+    off in one revision. What is to be uninstalled is turned off, if the caller `uninstalls` it afterwards.
 
     Raises:
         PlanNotFound, PlanApplied, PlanExpired, PlanStale, PlanRefused: it can't be applied; nothing changed.
@@ -61,14 +62,11 @@ async def apply_plan(
         DomainError: see `toggle`.
     """
     plan, basis = await check_plan(database, config, number)
-    if plan.action.uninstall:
-        names = " ".join(plan.action.uninstall)
-        raise PlanRefused(
-            f"Uninstalling takes the data in hand: `pegboard plugins disable {names}`, then"
-            f" `pegboard plugins uninstall {names}`."
-        )
+    if plan.action.uninstall and not uninstalls:
+        raise PlanRefused(_by_hand(plan))
     changes = {name: [one.plugin for one in plan.content.changes if one.change == name] for name in _KINDS}
-    switches = Switches(frozenset(changes["enable"]), frozenset(changes["disable"]))
+    uninstalled = frozenset(plan.action.uninstall).intersection(basis.active)
+    switches = Switches(frozenset(changes["enable"]), uninstalled.union(changes["disable"]))
     if changes["upgrade"]:
         await _migrate(database, config, basis.active, changes["upgrade"], probe)
     if not switches.each:
@@ -112,6 +110,19 @@ async def apply_plan(
 
 
 _KINDS = ("enable", "disable", "upgrade")
+
+
+def _by_hand(plan: Plan) -> str:
+    """Who may toggle may not take data in hand: over the API that is a request, and a permission, of its own."""
+    fate = plan.action.data or "keep"
+    command = f"pegboard plugins apply {plan.id}{' --export DIR' if fate == 'export' else ''}"
+    if fate == "export":
+        return f"A plan that exports data is applied where they are written: run `{command}`."
+    requests = "; ".join(
+        f'POST /api/v1/admin/plugins/{name}/disable, then …/{name}/uninstall with {{"data": "{fate}"}}'
+        for name in plan.action.uninstall
+    )
+    return f"A plan that uninstalls is applied on the command line: run `{command}`. Over the API: {requests}."
 
 
 async def check_plan(database: Database, config: Config, number: UUID) -> tuple[Plan, Basis]:

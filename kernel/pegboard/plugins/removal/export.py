@@ -25,6 +25,7 @@ from pegboard.plugins.removal.kernel_rows import secret_names
 from pegboard.plugins.removal.receipts import now
 from pegboard.plugins.removal.rows import copy_rows, write_alike
 from pegboard.plugins.removal.schema import read_schema
+from pegboard.wording import counted
 
 __all__ = (
     "MANIFEST",
@@ -225,7 +226,7 @@ class _Export:
 
         rows = await copy_rows(connection, schema, take)
         self.hashes[data] = sha256 = await asyncio.to_thread(file.close)
-        self.progress(f"exported {name}: {rows} rows, {file.size} bytes")
+        self.progress(f"exported {name}: {counted(rows, 'row')}, {counted(file.size, 'byte')}")
         return TableFile(
             table=name,
             rows=rows,

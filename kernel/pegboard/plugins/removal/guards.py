@@ -9,6 +9,7 @@ from pegboard.plugins.cascade import which_need
 from pegboard.plugins.discovery import discover
 from pegboard.plugins.removal.errors import PluginStillOn
 from pegboard.plugins.wanted import enabled_plugins
+from pegboard.wording import counted
 
 __all__ = ("refuse_while_jobs_run", "refuse_while_on")
 
@@ -53,7 +54,8 @@ async def refuse_while_on(connection: Any, config: Config, plugin: str, *, since
         commands = " && ".join(f"pegboard plugins disable {name}" for name in off_first)
         raise PluginStillOn(f"{'; '.join(told)}. Turn off first what is to go: {commands}")
     if processes := await connection.fetchval(_RUNNING, plugin):
-        raise PluginStillOn(f"{processes} processes still run {plugin}: try again in a moment.")
+        still = f"{counted(processes, 'process', 'processes')} still {'runs' if processes == 1 else 'run'}"
+        raise PluginStillOn(f"{still} {plugin}: try again in a moment.")
     await refuse_while_jobs_run(connection, plugin)
     if since is not None and await connection.fetchval(_SINCE, since, plugin):
         raise PluginStillOn(f"{plugin} was turned on meanwhile, and nothing was done: try again.")
@@ -67,4 +69,5 @@ async def refuse_while_jobs_run(connection: Any, plugin: str) -> None:
         PluginStillOn: how many there are.
     """
     if jobs := await connection.fetchval(_JOBS, plugin):
-        raise PluginStillOn(f"{jobs} jobs of {plugin} are still running: try again once they are done.")
+        running = f"{counted(jobs, 'job')} of {plugin} {'is' if jobs == 1 else 'are'} still running"
+        raise PluginStillOn(f"{running}: try again once that is done.")

@@ -65,14 +65,15 @@ class Uninstaller:
         self.progress = progress
         self._url = runtime.database.urls.owner
 
-    async def look(self) -> Footprint:
-        """What the plugin has in the database; changes nothing.
+    async def look(self, *, while_on: bool = False) -> Footprint:
+        """What the plugin has in the database; changes nothing. The rows of big tables are estimated.
 
         Raises:
-            PluginStillOn: it, or one that needs it, is on.
+            PluginStillOn: it, or one that needs it, is on, unless that is allowed by `while_on`.
             PluginAbsent: nothing of it is there.
         """
-        await self._refuse_while_on()
+        if not while_on:
+            await self._refuse_while_on()
         package = await self._package()
         async with self._as_owner() as connection:
             return await read_footprint(connection, self.plugin, package, exact=False)

@@ -11,7 +11,7 @@ from pegboard.identity.keys import KeyRing
 from pegboard.plugins.removal.export import MANIFEST
 from pegboard.plugins.removal.receipts import SignedReceipt, read_receipt, verify_receipt
 
-__all__ = ("PURGE_RECEIPT", "RECEIPT", "Verification", "file_problems", "verify")
+__all__ = ("PURGE_RECEIPT", "RECEIPT", "Verification", "file_problems", "receipts_in", "verify")
 
 RECEIPT = "receipt.json"
 PURGE_RECEIPT = "purge-receipt.json"
@@ -25,8 +25,23 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     problems: Sequence[str]
 
 
-async def verify(keys: KeyRing, path: Path) -> Verification:
-    """Check the receipt in a file, and the export in whose folder it lies.
+def receipts_in(path: Path) -> list[Path]:
+    """The receipts that are meant by a path: a file's own, or those of the export in a folder. It blocks.
+
+    Raises:
+        ValueError: the folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [path / name for name in (RECEIPT, PURGE_RECEIPT) if (path / name).exists()]
+    if not found:
+        raise ValueError(f"{path} holds no finished export: there is no {RECEIPT} in it")
+    return found
+
+
+async def verify(keys: KeyRing, path: Path, *, whole: bool = False) -> Verification:
+    """Check the receipt in a file, and the export in whose folder it lies: where there is one, or, if it has to be
+    `whole`, in any case.
 
     Raises:
         ValueError: the file is no receipt.
@@ -38,9 +53,18 @@ async def verify(keys: KeyRing, path: Path) -> Verification:
         signed = await verify_receipt(keys, unread)
     except ValueError as error:
         return Verification(signed=None, files=0, problems=[f"{path}: {error}"])
-    files = signed.receipt.files if (path.parent / MANIFEST).exists() else {}
+    files = signed.receipt.files if whole or (path.parent / MANIFEST).exists() else {}
     problems = await asyncio.to_thread(file_problems, path.parent, files)
-    return Verification(signed=signed, files=len(files) - len(problems), problems=problems)
+    right = len(files) - len(problems)
+    if whole:
+        problems += await asyncio.to_thread(_added, path.parent, files)
+    return Verification(signed=signed, files=right, problems=problems)
+
+
+def _added(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Files where the export's are that are none of them."""
+    there = [path for place in ("data", "schema") for path in sorted((folder / place).glob("*"))]
+    return [f"{path} is not of the export" for path in there if path.relative_to(folder).as_posix() not in files]
 
 
 def file_problems(folder: Path, files: Mapping[str, str]) -> list[str]:

@@ -39,8 +39,9 @@ async def test_export_and_purge(cli: Cli, site: Site, tmp_path: Path) -> None:
     done = await cli("uninstall", "shelves", "--export", str(folder), "--purge", "--yes")
 
     assert done.exit_code == 0, done.stderr
-    assert "shelves_books: 1 rows\n" in done.stderr
-    assert "exported shelves_books: 1 rows" in done.stderr
+    assert "shelves_books: 1 row\n" in done.stderr
+    assert "shelves_lendings: 0 rows\n" in done.stderr
+    assert "exported shelves_books: 1 row, " in done.stderr
     assert "the data of shelves are exported: receipt" in done.stdout
     assert "shelves is purged: receipt" in done.stdout
     assert f"to remove its package: pip uninstall {site.workshop.packages['shelves']}" in done.stdout
@@ -48,10 +49,15 @@ async def test_export_and_purge(cli: Cli, site: Site, tmp_path: Path) -> None:
     for name in ("receipt.json", "purge-receipt.json"):
         verified = await cli("verify-receipt", str(folder / name))
         assert (verified.exit_code, "5 files are as they were exported" in verified.stdout) == (0, True)
+    whole = await cli("verify-receipt", str(folder), "--json")
+    assert whole.exit_code == 0, whole.stderr
+    verified = json.loads(whole.stdout)["receipts"]
+    assert [(one["signed"]["receipt"]["action"], one["files"]) for one in verified] == [("export", 5), ("purge", 5)]
     listed = json.loads((await cli("receipts", "shelves", "--json")).stdout)["receipts"]
     assert [one["receipt"]["action"] for one in listed] == ["export", "purge"]
     assert listed[1] == json.loads((folder / "purge-receipt.json").read_text())
-    assert len((await cli("receipts")).stdout.splitlines()) == 2
+    lines = (await cli("receipts")).stdout.splitlines()
+    assert [line.endswith("  1 row") for line in lines] == [True, True]
 
     again = await cli("uninstall", "shelves", "--purge", "--yes")
     assert (again.exit_code, again.stderr.startswith("pegboard: shelves was purged at")) == (2, True)
@@ -78,6 +84,57 @@ async def test_a_changed_receipt_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert (refused.exit_code, "the receipt was changed" in refused.stderr) == (2, True)
     (tmp_path / "else").write_text("{}")
     assert "is not a receipt" in (await cli("verify-receipt", str(tmp_path / "else"))).stderr
+
+
+@pytest.mark.parametrize("harm", ["changed", "added", "manifest", "receipt"])
+async def test_a_folder_that_is_not_as_it_was_exported_is_refused(
+    cli: Cli, site: Site, tmp_path: Path, harm: str
+) -> None:
+    await site.add_book()
+    folder = tmp_path / "shelves"
+    await cli("uninstall", "shelves", "--export", str(folder), "--yes")
+    books = folder / "data" / "shelves_books.ndjson"
+    match harm:
+        case "changed":
+            books.write_text(books.read_text().replace("Emma", "Emmy"))
+            told = f"{books} was changed since the export"
+        case "added":
+            (folder / "data" / "shelves_more.ndjson").touch()
+            told = f"{folder / 'data' / 'shelves_more.ndjson'} is not of the export"
+        case "manifest":
+            (folder / "manifest.json").unlink()
+            told = f"{folder / 'manifest.json'} can't be read"
+        case _:
+            (folder / "receipt.json").unlink()
+            told = f"{folder} holds no finished export: there is no receipt.json in it"
+
+    refused = await cli("verify-receipt", str(folder))
+
+    assert (refused.exit_code, told in refused.stderr) == (2, True), refused.stderr
+
+
+async def test_a_purge_that_was_cut_off_goes_on_when_it_is_run_again(cli: Cli, site: Site, tmp_path: Path) -> None:
+    await site.add_book()
+    command = ("uninstall", "shelves", "--export", str(tmp_path / "shelves"))
+    await cli(*command, "--yes")
+
+    assert "is there already" in (await cli(*command, "--yes")).stderr
+    done = await cli(*command, "--purge", "--yes")
+
+    assert (done.exit_code, "shelves is purged" in done.stdout) == (0, True), done.stderr
+    assert "exported" not in done.stderr
+
+
+async def test_a_wrong_declaration_of_anothers_is_named(cli: Cli, site: Site) -> None:
+    await site.owner.execute(
+        "INSERT INTO kernel_reference_columns (relation, attribute, plugin)"
+        " VALUES ('finance_escrows', 'payer_id', 'finance')"
+    )
+
+    done = await cli("uninstall", "shelves", "--purge", "--yes")
+
+    assert done.exit_code == 0
+    assert "no tombstones for these: finance: its reference column finance_escrows.payer_id is of type" in done.stderr
 
 
 @pytest.mark.parametrize(
