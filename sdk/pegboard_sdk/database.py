@@ -88,7 +88,15 @@ def sql_migration(
 ) -> "MigrationManager":
     """A Piccolo migration of plain SQL. The statements run one after the other as the role `pegboard_owner`, in one
     transaction together with the record that the migration was run; `backwards` undoes `forwards`.
+
+    Raises:
+        TypeError: one of the two is no sequence of texts.
     """
+    for name, statements in (("forwards", forwards), ("backwards", backwards)):
+        if isinstance(statements, str):
+            raise TypeError(f'{name} is one text: write a tuple of statements, {name}=("…",), with the comma')
+        if odd := next((one for one in statements if not isinstance(one, str)), None):
+            raise TypeError(f"{name} has {odd!r}, which is no SQL statement: each is a text")
     # Piccolo's migrations import a code formatter; whoever only asks for a plugin's tables shouldn't pay for it.
     from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 

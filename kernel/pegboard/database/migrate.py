@@ -16,7 +16,16 @@ import msgspec
 import structlog
 from pegboard_sdk.database import MIGRATION_CONNECTION
 
-from pegboard.database.migrations import KERNEL, App, Migration, MigrationError, in_order, load_migrations
+from pegboard.database.migrations import (
+    HOW,
+    KERNEL,
+    App,
+    Migration,
+    MigrationError,
+    in_order,
+    kind_of,
+    load_migrations,
+)
 from pegboard.database.objects import read_objects, record_changes
 from pegboard.database.reach import reaching
 from pegboard.database.roles import DatabaseSetupError
@@ -257,12 +266,11 @@ async def _run(
     where = f"{migration.file.name}{' backwards' if backwards else ''}"
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
-            manager = await migration.forwards()
+            manager = _manager(migration, await migration.forwards())
+            _check(migration, manager, backwards=backwards)
             async with connection.transaction():
-                if manager is not None:
-                    _check(migration, manager, backwards=backwards)
-                    async with _recorded(connection, migration):
-                        await _execute(connection, manager, backwards=backwards)
+                async with _recorded(connection, migration):
+                    await _execute(connection, manager, backwards=backwards)
                 if backwards:
                     # Piccolo deletes by name alone, which takes another app's record of the same id along.
                     await connection.execute(
@@ -283,6 +291,22 @@ async def _run(
             raise
         except Exception as error:  # somebody else's code and SQL: whatever it raises is this app's failure
             raise MigrationError(migration.app, f"{where}: {error}") from error
+
+
+def _manager(migration: Migration, given: object) -> "MigrationManager":
+    """What a migration's `forwards` gave, if it is a manager of functions; anything else would do nothing, and be on
+    record as run.
+    """
+    from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+    where = migration.file.name
+    if not isinstance(given, MigrationManager):
+        what = "nothing (is `return` missing?)" if given is None else kind_of(given)
+        raise MigrationError(migration.app, f"{where}: its forwards() gives {what}: write {HOW}")
+    if odd := [raw for raw in (*given.raw, *given.raw_backwards) if not callable(raw)]:
+        what = f"its manager's add_raw was given {kind_of(odd[0])}, and takes a function"
+        raise MigrationError(migration.app, f"{where}: {what}: write {HOW}")
+    return given
 
 
 def _check(migration: Migration, manager: "MigrationManager", *, backwards: bool) -> None:

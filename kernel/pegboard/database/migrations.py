@@ -14,7 +14,17 @@ from pegboard.paths import migrations_root
 if TYPE_CHECKING:
     from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-__all__ = ("KERNEL", "App", "Migration", "MigrationError", "in_order", "load_migrations", "migrations_folder")
+__all__ = (
+    "HOW",
+    "KERNEL",
+    "App",
+    "Migration",
+    "MigrationError",
+    "in_order",
+    "kind_of",
+    "load_migrations",
+    "migrations_folder",
+)
 
 KERNEL = "kernel"
 FILE_NAME = re.compile(r"^[a-z][a-z0-9_]*_[0-9]{4}_[0-9]{2}_[0-9]{2}_[0-9]{4,}$")
@@ -27,6 +37,20 @@ class App(Protocol):
     def name(self) -> str: ...
     @property
     def migrations(self) -> str: ...
+
+
+HOW = (
+    "`async def forwards(): return sql_migration(app=…, id=ID, description=DESCRIPTION,"
+    ' forwards=("CREATE TABLE …",), backwards=("DROP TABLE …",))`'
+)
+"""What a migration file has to hold, for errors."""
+
+
+def kind_of(value: object) -> str:
+    """What somebody wrote, in words."""
+    if inspect.isfunction(value):
+        return "a function that is not async"
+    return "a text" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +137,12 @@ def _load(app: str, file: Path) -> Migration:
     except Exception as error:  # somebody else's code: whatever it raises is this app's failure
         raise MigrationError(app, f"{file.name} can't be imported: {error!r}") from error
     number, forwards = getattr(module, "ID", None), getattr(module, "forwards", None)
-    if not isinstance(number, str) or not inspect.iscoroutinefunction(forwards):
-        raise MigrationError(app, f"{file.name} needs ID and async def forwards()")
+    if not isinstance(number, str):
+        raise MigrationError(
+            app, f'{file.name} has no ID: write ID = "2026-11-24T00:01:00:000000", the time of writing'
+        )
+    if not inspect.iscoroutinefunction(forwards):
+        what = "has no forwards" if forwards is None else f"has forwards as {kind_of(forwards)}"
+        raise MigrationError(app, f"{file.name} {what}: write {HOW}")
     description = str(getattr(module, "DESCRIPTION", ""))
     return Migration(app=app, id=number, description=description, file=file, forwards=forwards)

@@ -120,7 +120,26 @@ async def test_backwards_stops_at_the_migration_that_stays(
         (migration("bad", SECOND, "SELECT nonsense", "SELECT 1"), 'column "nonsense" does not exist'),
         ("1 / 0", "ZeroDivisionError"),
         ("def forwards(:", "SyntaxError"),
-        ("ID = 'x'", "needs ID and async def forwards"),
+        ("", "has no ID: write ID = "),
+        ("ID = 'x'", "has no forwards: write `async def forwards(): return sql_migration("),
+        (f"ID = '{SECOND}'\nforwards = 'CREATE TABLE bad_b ()'\n", "has forwards as a text: write `async def"),
+        (f"ID = '{SECOND}'\ndef forwards(): pass\n", "has forwards as a function that is not async: write"),
+        (f"ID = '{SECOND}'\nasync def forwards(): pass\n", "forwards() gives nothing (is `return` missing?): write"),
+        (f"ID = '{SECOND}'\nasync def forwards(): return 'SELECT 1'\n", "forwards() gives a text: write `async def"),
+        (
+            migration("bad", SECOND, "SELECT 1", "SELECT 1").replace("('SELECT 1',)", "'SELECT 1'", 1),
+            'forwards is one text: write a tuple of statements, forwards=("…",), with the comma',
+        ),
+        (
+            migration("bad", SECOND, "SELECT 1", "SELECT 1").replace("backwards=('SELECT 1',)", "backwards=(7,)"),
+            "backwards has 7, which is no SQL statement",
+        ),
+        (
+            f"from piccolo.apps.migrations.auto.migration_manager import MigrationManager\nID = '{SECOND}'\n"
+            "async def forwards():\n    manager = MigrationManager(migration_id=ID, app_name='bad')\n"
+            "    manager.add_raw('CREATE TABLE bad_b ()')\n    return manager\n",
+            "its manager's add_raw was given a text, and takes a function: write `async def forwards()",
+        ),
         (migration("bad", FIRST, "SELECT 1", "SELECT 1"), "have the same ID"),
         (migration("bad", SECOND, "SELECT 1", "SELECT 1").replace("id=ID", "id='other'"), "its manager's 'other'"),
         (
