@@ -1,10 +1,10 @@
-"""References that are bare keys, and records whose keys are no UUIDs."""
+"""References that are bare keys, records whose keys are no UUIDs, and casts and publications that plugins make."""
 
 from pegboard_sdk.database import sql_migration
 
 ID = "2026-11-24T00:18:00:000000"
 VERSION = "1.38.0"
-DESCRIPTION = "Reference columns of bare keys; records with keys of any type"
+DESCRIPTION = "Reference columns of bare keys; records with keys of any type; casts and publications"
 
 # A column of UUIDs or numbers holds keys, which don't say whose records they are of: its declaration does.
 COLUMNS = """
@@ -61,6 +61,22 @@ BEGIN
 END
 $$
 """
+# What is in no schema: the server's own casts have numbers below those of what people make.
+OBJECTS = """
+ALTER VIEW kernel_schema_objects RENAME TO kernel_objects_in_schemas;
+CREATE VIEW kernel_schema_objects AS
+SELECT * FROM kernel_objects_in_schemas
+UNION ALL
+SELECT t.classid, t.objid, 0, NULL, i.identity, i.identity, i.type, i.identity
+FROM (
+    SELECT 'pg_cast'::regclass::oid AS classid, oid AS objid FROM pg_cast WHERE oid >= 16384
+    UNION ALL
+    SELECT 'pg_publication'::regclass, oid FROM pg_publication
+) t, pg_identify_object(t.classid, t.objid, 0) i
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = t.classid AND d.objid = t.objid AND d.deptype = 'e');
+REVOKE ALL ON kernel_schema_objects FROM PUBLIC, pegboard_app
+"""
+
 AFTER = DESCRIBE.replace("{key}", "%5$s").replace("{within}", ", kernel_key_within('r', type.relation, type.key)")
 BEFORE = DESCRIBE.replace("{key}", "kernel_referenced_id(r)").replace("{within}", "")
 
@@ -70,8 +86,10 @@ async def forwards():
         app="kernel",
         id=ID,
         description=DESCRIPTION,
-        forwards=(COLUMNS, REFERENCED_NUMBER, KEY_WITHIN, AFTER),
+        forwards=(COLUMNS, REFERENCED_NUMBER, KEY_WITHIN, AFTER, OBJECTS),
         backwards=(
+            "DROP VIEW kernel_schema_objects",
+            "ALTER VIEW kernel_objects_in_schemas RENAME TO kernel_schema_objects",
             BEFORE,
             "DROP FUNCTION kernel_key_within(text, text, text)",
             "DROP FUNCTION kernel_referenced_number(text)",

@@ -191,9 +191,10 @@ SELECT DISTINCT ON (i.type, i.identity)
 FROM dependents d, pg_identify_object(d.classid, d.objid, d.objsubid) i
 WHERE NOT EXISTS (SELECT FROM targets t WHERE t.classid = d.classid AND t.objid = d.objid
                   AND t.objsubid IN (0, d.objsubid))
--- What comes along with one of them, such as a range type's functions.
+-- What comes along with one of them, such as a range type's functions, or a table's place in a publication.
 AND NOT EXISTS (SELECT FROM pg_depend i JOIN targets t ON t.classid = i.refclassid AND t.objid = i.refobjid
-                WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i')
+                WHERE i.classid = d.classid AND i.objid = d.objid AND (i.deptype = 'i'
+                    OR i.classid = 'pg_publication_rel'::regclass AND i.refclassid = 'pg_publication'::regclass))
 -- NOT NULL is a constraint since 18, and a part of its column all the same.
 AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
                 AND c.contype = 'n')

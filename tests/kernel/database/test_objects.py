@@ -36,6 +36,9 @@ CREATE TEXT SEARCH CONFIGURATION odd_search (COPY = simple);
 ALTER TABLE base_things ADD COLUMN "odd. note" text, ADD COLUMN odd_rank integer UNIQUE,
     ADD CONSTRAINT odd_rank_positive CHECK (odd_rank > 0);
 CREATE INDEX odd_of_base ON base_things (id);
+CREATE FUNCTION odd_text(odd_pair) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ($1).b::text';
+CREATE CAST (odd_pair AS text) WITH FUNCTION odd_text(odd_pair);
+CREATE PUBLICATION odd_feed FOR TABLE odd_parents, base_things;
 """
 
 
@@ -98,6 +101,8 @@ async def test_what_one_plugin_made_goes_and_the_other_stays(
     assert "table public.odd_dates" in {str(one) for one in made}
     schemas = await owner.fetch("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'odd%'")
     assert schemas == []
+    assert await owner.fetch("SELECT FROM pg_cast WHERE oid >= 16384") == []
+    assert await owner.fetch("SELECT FROM pg_publication") == []
 
 
 async def test_another_plugins_column_is_in_the_way(
