@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pegboard_sdk.access import Permission, RoleGrant
     from pegboard_sdk.ai import AIProvider, TenantAIProvider
+    from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
     from pegboard_sdk.connectors import Connector
     from pegboard_sdk.database import PiccoloApp
     from pegboard_sdk.events import Event, EventHandler

@@ -101,6 +101,24 @@ class TenantPolicy:
         self.overrides: Mapping[UUID, tuple[Override, ...]] = by_account
         self._granted: list[tuple[Registry, dict[frozenset[str], frozenset[str]]]] = []
 
+    def but(
+        self,
+        *,
+        edits: Sequence[Edit] | None = None,
+        overrides: Sequence[Override] = (),
+        rules: Sequence[Rule] = (),
+    ) -> "TenantPolicy":
+        """As this, but with other edits, and with further overrides and rules: to judge a change before it is made."""
+        if edits is None:
+            edits = [Edit(role, name, on) for role, names in self.edits.items() for name, on in names.items()]
+        return TenantPolicy(
+            self.version,
+            roles=tuple(self.roles),
+            edits=edits,
+            overrides=[*(one for several in self.overrides.values() for one in several), *overrides],
+            rules=(*self.rules, *rules),
+        )
+
     def permissions_of(self, roles: frozenset[str], registry: Registry) -> frozenset[str]:
         """Everything that the roles grant in a generation. It is worked out once for each set of roles."""
         granted = next((granted for known, granted in self._granted if known is registry), None)

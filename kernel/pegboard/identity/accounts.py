@@ -1,15 +1,22 @@
 """Accounts and their roles."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import FieldError, InvalidInput, NotFound
+from pegboard_sdk.ids import new_id
 from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 from pegboard_sdk.work import Record
 
 from pegboard.audit.writer import insert_entry
+from pegboard.authorization.changes import start_use
+from pegboard.authorization.giving import require_may_give_roles
+from pegboard.authorization.policy import TenantPolicy
+from pegboard.authorization.roles import roles_of
+from pegboard.authorization.static_segregation import check_account
 from pegboard.identity.authenticator import ANONYMOUS
 from pegboard.identity.credentials import check_password, normal_email
 from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly, RegistrationClosed
@@ -77,10 +84,12 @@ class AccountService:
             EmailTaken: there is an account with this address.
             InvalidInput: a role is unknown.
             OperatorOnly: only an operator, or the platform itself, makes operators.
+            NotHeld: a role grants more than what who gives it holds.
+            DutiesSegregated: a rule keeps two of the roles, or what they grant, apart.
         """
-        wanted = self._checked(work, roles)
-        if OPERATOR in wanted:
-            self._require_operator(work)
+        wanted = frozenset(roles) | {MEMBER}
+        if wanted != {MEMBER}:
+            await self._check_roles(work, new_id(), await start_use(work), roles, before=frozenset((MEMBER,)))
         display_name = display_name.strip()  # `$` in a schema's pattern lets a last line break through
         repository = IdentityRepository(work)
         row = await repository.insert_account(email=email, password_hash=password_hash, display_name=display_name)
@@ -149,15 +158,18 @@ class AccountService:
             InvalidInput: a role is unknown.
             OperatorOnly: only an operator gives or takes the role `operator`.
             LastOfRole: the tenant would be left without an administrator, or the platform without an operator.
+            NotHeld: a role grants more than what who gives it holds.
+            DutiesSegregated: a rule keeps two of the roles, or what they grant, apart.
         """
-        wanted = self._checked(work, roles)
+        policy = await start_use(work)
         repository = IdentityRepository(work)
-        if await repository.lock_account(account_id, change=True) is None:
+        known = await repository.lock_account(account_id, change=True) is not None
+        current = frozenset(await repository.roles(account_id))
+        wanted = await self._check_roles(work, account_id, policy, roles, before=current)
+        if not known:
             raise NotFound("There is no such account.")
         current = frozenset(await repository.roles(account_id))
         added, removed = wanted - current, current - wanted
-        if OPERATOR in added | removed:
-            self._require_operator(work)
         await self._leave_one(repository, account_id, removed)
         if added:
             await repository.add_roles(account_id, sorted(added), granted_by=work.principal.account_id)
@@ -213,10 +225,11 @@ class AccountService:
             if not await repository.others_with_role(role, than=account_id):
                 raise LastOfRole(role)
 
-    @staticmethod
-    def _checked(work: "Work", roles: Sequence[str]) -> frozenset[str]:
-        """`roles` and `member`, if each is a role that an account can have."""
-        known = (work.registry.role_permissions.keys() | {MEMBER, ADMINISTRATOR, OPERATOR}) - {ANONYMOUS}
+    async def _check_roles(
+        self, work: "Work", account_id: UUID, policy: TenantPolicy, roles: Sequence[str], *, before: frozenset[str]
+    ) -> frozenset[str]:
+        """`roles` and `member`, if an account with the roles `before` may be given each, by who acts."""
+        known = roles_of(work.registry, policy) - {ANONYMOUS}
         errors = [
             FieldError(f"/roles/{index}", f"There is no role {role}.")
             for index, role in enumerate(roles)
@@ -225,7 +238,13 @@ class AccountService:
         if errors:
             detail = " ".join((*(error.detail for error in errors), f"There are: {', '.join(sorted(known))}."))
             raise InvalidInput(detail, errors=errors)
-        return frozenset(roles) | {MEMBER}
+        wanted = frozenset(roles) | {MEMBER}
+        if OPERATOR in wanted ^ before:
+            self._require_operator(work)
+        if added := wanted - before - {OPERATOR}:
+            await require_may_give_roles(work, policy, added)
+            check_account(work.registry, policy, account_id, before=before, after=wanted, now=time.time())
+        return wanted
 
     @staticmethod
     def _require_operator(work: "Work") -> None:

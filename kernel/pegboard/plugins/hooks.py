@@ -19,9 +19,9 @@ from litestar import Controller
 from pegboard_sdk import hookspecs
 from pegboard_sdk.access import Permission, RoleGrant
 from pegboard_sdk.ai import AIProvider, TenantAIProvider
+from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
 from pegboard_sdk.connectors import Connector
 from pegboard_sdk.database import PiccoloApp
-from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
 from pegboard_sdk.events import Event, EventHandler
 from pegboard_sdk.health import HealthCheck
 from pegboard_sdk.jobs import ExternalJob, Job, Schedule
@@ -52,12 +52,12 @@ CLASSES: Mapping[str, type] = {"controllers": Controller, "events": Event}
 ITEMS: Mapping[str, tuple[type, ...]] = {
     "permissions": (Permission,),
     "roles": (RoleGrant,),
-    "event_handlers": (EventHandler,),
-    "jobs": (Job, ExternalJob),
-    "schedules": (Schedule,),
     "segregation_rules": (StaticSegregation, DynamicSegregation),
     "object_rules": (ObjectRule,),
     "approval_kinds": (ApprovalKind,),
+    "event_handlers": (EventHandler,),
+    "jobs": (Job, ExternalJob),
+    "schedules": (Schedule,),
     "services": (Service,),
     "health_checks": (HealthCheck,),
     "cli_commands": (click.Command,),

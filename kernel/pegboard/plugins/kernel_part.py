@@ -5,6 +5,11 @@ from pegboard_sdk.manifest import Manifest
 
 from pegboard import __version__
 from pegboard.audit.search import SERVICES as AUDIT_SERVICES
+from pegboard.authorization import jobs as authorization_jobs
+from pegboard.authorization import permissions as authorization
+from pegboard.authorization.approval_controllers import CONTROLLERS as APPROVAL_CONTROLLERS
+from pegboard.authorization.approvals import SERVICES as APPROVAL_SERVICES
+from pegboard.authorization.controllers import CONTROLLERS as AUTHORIZATION_CONTROLLERS
 from pegboard.identity import jobs as identity_jobs
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
@@ -27,7 +32,7 @@ from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (identity, isolation, jobs, plugins, taxonomies, web)
+_AREAS = (authorization, identity, isolation, jobs, plugins, taxonomies, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -44,6 +49,8 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         distribution=f"pegboard {__version__}",
         controllers=(
+            *APPROVAL_CONTROLLERS,
+            *AUTHORIZATION_CONTROLLERS,
             *IDENTITY_CONTROLLERS,
             *ISOLATION_CONTROLLERS,
             *JOB_CONTROLLERS,
@@ -52,9 +59,9 @@ def kernel_plugin() -> LoadedPlugin:
             *REMOVAL_CONTROLLERS,
             *TAXONOMY_CONTROLLERS,
         ),
-        jobs=(*identity_jobs.JOBS, *mail.JOBS, *web_jobs.JOBS),
-        schedules=(*identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
-        services=(*AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
+        jobs=(*authorization_jobs.JOBS, *identity_jobs.JOBS, *mail.JOBS, *web_jobs.JOBS),
+        schedules=(*authorization_jobs.SCHEDULES, *identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
+        services=(*APPROVAL_SERVICES, *AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
     )

@@ -40,11 +40,11 @@ class LoadedPlugin(msgspec.Struct, frozen=True, kw_only=True):
     app: PiccoloApp | None = None
     permissions: Sequence[Permission] = ()
     roles: Sequence[RoleGrant] = ()
-    events: Sequence[type[Event]] = ()
-    event_handlers: Sequence[EventHandler] = ()
     segregation_rules: Sequence[StaticSegregation | DynamicSegregation] = ()
     object_rules: Sequence[ObjectRule] = ()
     approval_kinds: Sequence[ApprovalKind] = ()
+    events: Sequence[type[Event]] = ()
+    event_handlers: Sequence[EventHandler] = ()
     jobs: Sequence[Job | ExternalJob] = ()
     schedules: Sequence[Schedule] = ()
     services: Sequence[Service] = ()
@@ -84,12 +84,12 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     skipped: Sequence[SkippedPlugin] = ()
     permissions: Mapping[str, Permission] = {}
     role_permissions: Mapping[str, frozenset[str]] = {}
-    jobs: Mapping[str, Job | ExternalJob] = {}
-    schedules: Mapping[str, Schedule] = {}
     segregation_rules: Sequence[StaticSegregation | DynamicSegregation] = ()
     object_rules: Mapping[str, ObjectRule] = {}
     """By object type."""
     approval_kinds: Mapping[str, ApprovalKind] = {}
+    jobs: Mapping[str, Job | ExternalJob] = {}
+    schedules: Mapping[str, Schedule] = {}
     event_handlers: Mapping[str, Sequence[EventHandler]] = {}
     services: Mapping[type, Any] = {}
     settings: Mapping[type, msgspec.Struct] = {}

@@ -15,12 +15,15 @@ _OPERATION = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]+(_[a-z0-9]+)*$")
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
-    """One route, as the administrator sees it. `permission` is null where the route is public."""
+    """One route, as the administrator sees it. `permission` is null where the route is public; `fresh`: it needs a fresh
+    proof of who asks.
+    """
 
     method: str
     path: str
     permission: str | None
     operation: str
+    fresh: bool = False
 
 
 def handlers_of(controller: type[Controller]) -> list[tuple[str, BaseRouteHandler]]:
@@ -73,6 +76,7 @@ def routes_of(prefix: str, controllers: Sequence[type[Controller]]) -> list[Rout
                             path=f"/{_TYPED.sub('}', full)}",
                             permission=route.permission,
                             operation=name,
+                            fresh=route.fresh,
                         )
                         for method in sorted(handler.http_methods)
                     )

@@ -12,9 +12,9 @@ from uuid import UUID
 import cronsim
 import msgspec
 from pegboard_sdk.access import PERMISSION_PATTERN
+from pegboard_sdk.authorization import StaticSegregation
 from pegboard_sdk.manifest import Manifest
 
-from pegboard_sdk.authorization import StaticSegregation
 from pegboard.plugins.hooks import missing_members
 from pegboard.plugins.manifest import SNAKE
 from pegboard.plugins.registry import LoadedPlugin
@@ -45,11 +45,11 @@ class Known:
 def problems(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
     """Why the plugin can't be on, one sentence a mistake; nothing when it can."""
     yield from _permissions(plugin)
+    yield from _authorization(plugin)
     yield from _events(plugin, known)
     permissions = frozenset(permission.name for permission in plugin.permissions)
     yield from route_problems(plugin.name, plugin.controllers, permissions)
     yield from _tables(plugin, known)
-    yield from _authorization(plugin)
     yield from _jobs(plugin)
     yield from _services(plugin)
     yield from _hosts(plugin)
@@ -70,16 +70,16 @@ def _claims(plugin: LoadedPlugin) -> Iterator[tuple[str, Any]]:
         yield "schedule", schedule.name
     for handler in plugin.event_handlers:
         yield "event handler", f"{handler.event}/{handler.name}"
-    for taxonomy in plugin.taxonomies:
-        yield "taxonomy", taxonomy.name
-    for record in plugin.record_types:
-        yield "record type", record.name
     for rule in plugin.segregation_rules:
         yield "segregation rule", rule.name
     for object_rule in plugin.object_rules:
         yield "object rule", object_rule.object_type
     for kind in plugin.approval_kinds:
         yield "approval kind", kind.name
+    for taxonomy in plugin.taxonomies:
+        yield "taxonomy", taxonomy.name
+    for record in plugin.record_types:
+        yield "record type", record.name
     if plugin.app is not None:
         for table in plugin.app.tables:
             yield "table", table._meta.tablename
@@ -117,10 +117,6 @@ def _permissions(plugin: LoadedPlugin) -> Iterator[str]:
                 yield f"it grants {name!r} to the role {grant.role}, and the manifest does not define it"
 
 
-def _events(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
-    declared, returned = set(plugin.manifest.events), set()
-    for event in plugin.events:
-        name = getattr(event, "name", None)
 def _authorization(plugin: LoadedPlugin) -> Iterator[str]:
     """Its rules of segregation, its objects' rules and its kinds of approvals."""
     for rule in plugin.segregation_rules:
@@ -147,6 +143,10 @@ def _authorization(plugin: LoadedPlugin) -> Iterator[str]:
             yield f"the approval kind {kind.name} must stay open for longer than {kind.ttl} s"
 
 
+def _events(plugin: LoadedPlugin, known: Known) -> Iterator[str]:
+    declared, returned = set(plugin.manifest.events), set()
+    for event in plugin.events:
+        name = getattr(event, "name", None)
         if not isinstance(name, str):
             yield f"the event {event.__qualname__} has no name"
         else:

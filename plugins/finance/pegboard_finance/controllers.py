@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pegboard_sdk import SteppedUnitOfWork, UnitOfWork
-from pegboard_sdk.errors import InvalidCursor
+from pegboard_sdk.errors import Conflict, InvalidCursor
 from pegboard_sdk.http import Controller, Response, get, post
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
@@ -20,11 +20,14 @@ from pegboard_finance.errors import (
 from pegboard_finance.schemas import Balances, Escrow, EscrowFund, StatementLine, TrialBalance
 from pegboard_finance.service.escrows import EscrowService
 from pegboard_finance.service.payments import fund_escrow
+from pegboard_finance.service.refunds import refund_escrow
 from pegboard_finance.service.wallets import get_balances, get_statement, get_trial_balance
 
 __all__ = ("CONTROLLERS", "EscrowController", "LedgerController", "WalletController")
 
 NOT_SETTLED = "The provider did not answer: whether the money was taken shows in the escrow within minutes."
+
+NOT_APPROVED = "Somebody else has to approve this refund: `Location` is the request. The escrow is as it was."
 
 
 class EscrowController(Controller):
@@ -67,13 +70,18 @@ class EscrowController(Controller):
         permission=permissions.ESCROW_REFUND,
         idempotency="required",
         status=200,
-        errors=(EscrowNotFound, EscrowInWrongState),
+        also={202: NOT_APPROVED},
+        errors=(EscrowNotFound, EscrowInWrongState, Conflict),
     )
-    async def refund_escrow(self, escrow_id: UUID, uow: UnitOfWork) -> Escrow:
-        """Give the payer's money back, or call off an escrow that is not funded."""
-        service = EscrowService()
-        await service.refund(uow, escrow_id)
-        return await service.show(uow, escrow_id)
+    async def refund_escrow(self, escrow_id: UUID, uow: UnitOfWork) -> Response[Escrow]:
+        """Give the payer's money back, or call off an escrow that is not funded. Over the marketplace's limit, somebody
+        else who holds `finance:refund.approve` has to approve it.
+        """
+        request = await refund_escrow(uow, escrow_id)
+        escrow = await EscrowService().show(uow, escrow_id)
+        if request is None:
+            return Response(escrow, status_code=200)
+        return Response(escrow, status_code=202, headers={"Location": f"/api/v1/approvals/{request.id}"})
 
 
 class WalletController(Controller):

@@ -12,12 +12,14 @@ __all__ = (
     "LEDGER_READ",
     "PAYMENT_RETURN",
     "PERMISSIONS",
+    "REFUND_APPROVE",
     "WALLET_READ",
 )
 
 ESCROW_READ = "finance:escrow.read"
 ESCROW_FUND = "finance:escrow.fund"
 ESCROW_REFUND = "finance:escrow.refund"
+REFUND_APPROVE = "finance:refund.approve"
 WALLET_READ = "finance:wallet.read"
 LEDGER_READ = "finance:ledger.read"
 
@@ -30,11 +32,14 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(ESCROW_READ, "see the escrows that they pay or are paid from"),
     Permission(ESCROW_FUND, "pay the escrows that they owe"),
     Permission(ESCROW_REFUND, "give a payer's money back, and see any escrow"),
+    Permission(REFUND_APPROVE, "approve refunds over the limit that somebody else asked for, and see any escrow"),
     Permission(WALLET_READ, "see their balance and statement"),
     Permission(LEDGER_READ, "see the trial balance"),
 )
 
 GRANTS: tuple[RoleGrant, ...] = (
     RoleGrant("member", (ESCROW_READ, ESCROW_FUND, WALLET_READ)),
-    RoleGrant("administrator", (ESCROW_READ, ESCROW_REFUND, LEDGER_READ)),
+    RoleGrant("administrator", (ESCROW_READ, ESCROW_REFUND, REFUND_APPROVE, LEDGER_READ)),
+    RoleGrant("finance_clerk", (ESCROW_READ, ESCROW_REFUND, LEDGER_READ)),
+    RoleGrant("finance_controller", (ESCROW_READ, REFUND_APPROVE, LEDGER_READ)),
 )

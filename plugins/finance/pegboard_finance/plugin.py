@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pegboard_sdk import Event, ExternalJob, Permission, PluginContext, RoleGrant, Schedule, hookimpl
+from pegboard_sdk.authorization import ApprovalKind, DynamicSegregation, ObjectRule, StaticSegregation
 from pegboard_sdk.database import PiccoloApp
 from pegboard_sdk.http import Controller
 from pegboard_sdk.payments import TenantPaymentProvider
@@ -13,8 +14,10 @@ from pegboard_finance.controllers import CONTROLLERS
 from pegboard_finance.events import EVENTS
 from pegboard_finance.jobs import JOBS, SCHEDULES
 from pegboard_finance.permissions import GRANTS, PERMISSIONS
+from pegboard_finance.rules import OBJECT_RULES, SEGREGATION
 from pegboard_finance.sandbox import SandboxProvider
 from pegboard_finance.service.escrows import EscrowService
+from pegboard_finance.service.refunds import REFUND_OVER_LIMIT
 from pegboard_finance.settings import Settings
 from pegboard_finance.tables import TABLES
 
@@ -37,6 +40,21 @@ def permissions() -> Sequence[Permission]:
 @hookimpl
 def roles() -> Sequence[RoleGrant]:
     return GRANTS
+
+
+@hookimpl
+def segregation_rules() -> Sequence[StaticSegregation | DynamicSegregation]:
+    return SEGREGATION
+
+
+@hookimpl
+def object_rules() -> Sequence[ObjectRule]:
+    return OBJECT_RULES
+
+
+@hookimpl
+def approval_kinds() -> Sequence[ApprovalKind]:
+    return [REFUND_OVER_LIMIT]
 
 
 @hookimpl

@@ -96,7 +96,7 @@ def test_a_generated_password_is_printed_once(pegboard: Pegboard) -> None:
         (
             ("accounts", "create", "x@example.com", "--name", "X", "--role", "king"),
             "correct horse\n",
-            "There is no role king. There are: administrator, member, operator",
+            "There is no role king. There are: administrator, finance_clerk, finance_controller, member, operator",
         ),
         (("accounts", "grant", "nobody@example.com", "administrator"), "", "no such account"),
         (("accounts", "list", "--tenant", "nowhere"), "", "no tenant nowhere"),

@@ -13,6 +13,7 @@ from pegboard_finance.errors import EscrowInWrongState, EscrowNotFound, EscrowRe
 from pegboard_finance.events import EscrowCancelled, EscrowRefunded, EscrowReleased
 from pegboard_finance.repository import escrows as repository
 from pegboard_finance.repository.escrows import EscrowRow
+from pegboard_finance.rules import may_see
 from pegboard_finance.schemas import Escrow, Subject
 from pegboard_finance.service import ledger
 from pegboard_finance.service.fees import platform_fee
@@ -67,16 +68,13 @@ class EscrowService:
         return _view(_found(await repository.find_escrow(uow, escrow_id)))
 
     async def show(self, uow: UnitOfWork, escrow_id: UUID) -> Escrow:
-        """The escrow as its payer and payee see it, and who may refund it.
+        """The escrow as its payer and payee see it, and who refunds or approves refunds.
 
         Raises:
             EscrowNotFound: there is none with this id, or it is between other people.
         """
         escrow = await repository.get_shown(uow, escrow_id)
-        principal = uow.principal
-        if escrow is None or not (
-            principal.account_id in (escrow.payer_id, escrow.payee_id) or principal.may(permissions.ESCROW_REFUND)
-        ):
+        if escrow is None or not may_see(uow.principal, payer_id=escrow.payer_id, payee_id=escrow.payee_id):
             raise EscrowNotFound("There is no such escrow.")
         described = (await uow.service(Records).describe(uow, [escrow.reference]))[escrow.reference]
         return msgspec.structs.replace(escrow, subject=Subject(label=described.label, state=described.state))
