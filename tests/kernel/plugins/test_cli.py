@@ -146,6 +146,18 @@ def test_every_command_has_help_with_an_example(cli: Cli, command: str) -> None:
     assert "pegboard plugins" in helped
 
 
+def test_a_plan_that_cannot_be_applied_ends_a_script(installed: Workshop, cli: Cli) -> None:
+    refused = cli("plan", "disable", "hello")
+    assert refused.exit_code == 0, "nothing that is on needs it"
+    assert cli("enable", "guest").exit_code == 0
+
+    refused = cli("plan", "disable", "hello")
+    assert refused.exit_code == 2
+    assert "`pegboard plugins disable hello --cascade`" in refused.stdout
+    assert cli("plan", "disable", "hello", "--json").exit_code == 2
+    assert cli("plan", "disable", "hello", "--cascade").exit_code == 0
+
+
 async def test_on_a_running_platform_it_waits_until_all_processes_swapped(
     postgres_url: str, redis_url: str, tmp_path: Path, installed: Workshop
 ) -> None:
