@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -66,4 +67,20 @@ def test_its_own_tests_pass(python: Path, project: Path) -> None:
 def test_it_is_gold(python: Path, project: Path) -> None:
     report = json.loads(run(python, project, "pegboard", "plugins", "check", ".", "--tier", "gold", "--json"))
 
+    assert report["tier"] == "gold"
+
+
+def test_what_the_page_on_testing_shows_works_in_it(python: Path, project: Path) -> None:
+    page = (ROOT / "docs" / "testing-a-plugin.md").read_text()
+    shown = dict(re.findall(r"`((?:tests|pegboard_reviews)/[^`]+)`:\n\n```python\n(.*?)```", page, re.DOTALL))
+    assert set(shown) == {"tests/conftest.py", "tests/test_page.py", "pegboard_reviews/conformance.py"}
+    # The page's plugin has another name.
+    for path, text in shown.items():
+        file = project / path.replace("pegboard_reviews", "pegboard_order_reviews")
+        file.write_text(text.replace("pegboard_reviews", "pegboard_order_reviews").replace("reviews/", "order_reviews/")
+                        .replace('"reviews"', '"order_reviews"'))  # fmt: skip
+
+    assert "1 passed" in run(python, project, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_page.py")
+
+    report = json.loads(run(python, project, "pegboard", "plugins", "check", ".", "--tier", "gold", "--json"))
     assert report["tier"] == "gold"
