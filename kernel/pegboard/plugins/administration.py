@@ -116,6 +116,7 @@ def _audit(runtime: Runtime, principal: Principal, request_id: str, *, asked: fr
                 after={
                     "enabled": enabled,
                     "revision": revision.number,
+                    "state": revision.state,
                     **({} if name in asked else {"because_of": sorted(asked)}),
                     **more,
                 },

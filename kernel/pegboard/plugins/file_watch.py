@@ -15,6 +15,7 @@ from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
 from pegboard.plugins import revisions
+from pegboard.plugins.lifecycle_audit import file_decisions, file_edited
 from pegboard.plugins.plugins_file import file_hash, file_key
 from pegboard.plugins.processes import node_name
 from pegboard.plugins.wanted import conflict, enabled_plugins, source_hash
@@ -33,6 +34,7 @@ class FileWatch:
         self._reload = reload
         self._signature: tuple[int, int, int] | None = None
         self._settling: tuple[int, int, int] | None = None
+        self._config: Config | None = None
         self._enabled: frozenset[str] | None = None
         """What the file turns on; None while that isn't known."""
 
@@ -64,13 +66,23 @@ class FileWatch:
         node, path = node_name(), file_key(self._path)
         recorded = await revisions.recorded_file(connection, node, path)
         if recorded == source:
+            # A toggle has written it, perhaps over an edit that nobody has looked at.
+            await self._note_decisions(connection)
             return False
         news = recorded is not None or not await revisions.is_known_file(connection, source)
         await revisions.record_file(connection, node, path, source)
+        await self._note_decisions(connection)
         if news:
+            wanted = await revisions.wanted_revision(connection)
             revision = await revisions.propose(connection, self._enabled, file_hash=source, origin="file")
             log.info("plugins.file_imported", revision=revision.number, plugins=revision.plugins)
+            if wanted is not None:
+                await file_edited(connection, revision, wanted.plugins, node=node, path=str(self._path))
         return news
+
+    async def _note_decisions(self, connection: Any) -> None:
+        assert self._config is not None, "the file was read"
+        await file_decisions(connection, self._config, node=node_name(), path=file_key(self._path))
 
     def conflict(self, plugins: Collection[str]) -> str | None:
         """How the file differs from the wanted `plugins`, which count; None where they agree, or that isn't known."""
@@ -80,7 +92,8 @@ class FileWatch:
         """What the file is known by, as it is now; None where it can't be used."""
         try:
             content = file_hash(self._path)
-            self._enabled = enabled_plugins(self._reload())
+            self._config = self._reload()
+            self._enabled = enabled_plugins(self._config)
         except OSError as error:
             return self._refuse(f"{self._path} can't be read: {error.strerror}")
         except ConfigError as error:

@@ -11,6 +11,8 @@ from uuid import UUID
 import msgspec
 from pegboard_sdk.ids import new_id
 
+from pegboard.database.storable import storable
+from pegboard.plugins import lifecycle_audit
 from pegboard.plugins.processes import node_name
 
 __all__ = ("Cause", "Failure", "Quarantine", "history", "put", "release", "standing")
@@ -69,18 +71,20 @@ async def put(connection: Any, plugin: str, failure: Failure) -> Quarantine:
     Many processes may find the same failure at once: the first one's words stay.
     """
     while True:  # again where somebody releases it just between the two statements
-        await connection.execute(
+        status = await connection.execute(
             "INSERT INTO kernel_plugin_quarantine (id, plugin, version, cause, reason, node)"
             " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (plugin) WHERE released_at IS NULL DO NOTHING",
             new_id(),
             plugin,
             failure.version,
             failure.cause,
-            failure.reason[:REASON_LENGTH],
+            storable(failure.reason, REASON_LENGTH),
             node_name(),
         )
         found = (await standing(connection)).get(plugin)
         if found is not None:
+            if status == "INSERT 0 1":
+                await lifecycle_audit.quarantined(connection, found)
             return found
 
 

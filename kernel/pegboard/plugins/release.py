@@ -74,7 +74,8 @@ async def release_plugin(
                 requested_by=principal.account_id,
             )
         work = Work(connection, runtime, runtime.registry, principal, request_id or new_id().hex)
-        await work.audit(RELEASE, object_type="plugin", object_id=name, after={"quarantined": False})
+        tried = {} if revision is None else {"revision": revision.number, "state": revision.state}
+        await work.audit(RELEASE, object_type="plugin", object_id=name, after={"quarantined": False, **tried})
     await revisions.notify(runtime.database)
     return revision
 

@@ -12,6 +12,8 @@ from uuid import UUID
 import msgspec
 
 from pegboard.database.pool import Database
+from pegboard.database.storable import storable
+from pegboard.plugins import lifecycle_audit
 
 __all__ = (
     "CHANNEL",
@@ -114,8 +116,10 @@ async def propose(
         "SELECT EXISTS (SELECT FROM kernel_live_processes WHERE active_revision IS NOT NULL)"
         " OR EXISTS (SELECT FROM kernel_awaited_processes)"
     )
-    await connection.execute(
+    active = await active_revision(connection)
+    superseded = await connection.fetch(
         "UPDATE kernel_plugin_revisions SET state = 'superseded', decided_at = now() WHERE state = 'preparing'"
+        " RETURNING *"
     )
     state = "preparing" if running else "active"
     if state == "active":
@@ -130,7 +134,14 @@ async def propose(
         origin,
         requested_by,
     )
-    return _found(row)
+    made, running = _found(row), () if active is None else active.plugins
+    for one in superseded:
+        await lifecycle_audit.revision_ended(
+            connection, _found(one), running, reason=f"revision {made.number} takes its place"
+        )
+    if made.state == "active":
+        await lifecycle_audit.revision_ended(connection, made, running)
+    return made
 
 
 async def claim_trial(connection: Any, number: int, process: UUID, *, serves: bool) -> Literal["ours", "wait", "lost"]:
@@ -167,13 +178,16 @@ async def mark_migrated(connection: Any, number: int) -> None:
 async def fail(connection: Any, number: int, reason: str) -> bool:
     """Give a revision up; whatever runs goes on. Whether it was still in preparation. Takes the lock."""
     await lock(connection)
-    status = await connection.execute(
+    row = await connection.fetchrow(
         "UPDATE kernel_plugin_revisions SET state = 'failed', reason = $2, decided_at = now()"
-        " WHERE number = $1 AND state = 'preparing'",
+        " WHERE number = $1 AND state = 'preparing' RETURNING *",
         number,
-        reason,
+        storable(reason),
     )
-    return status == "UPDATE 1"
+    if row is not None:
+        active = await active_revision(connection)
+        await lifecycle_audit.revision_ended(connection, _found(row), () if active is None else active.plugins)
+    return row is not None
 
 
 async def activate_if_ready(connection: Any, number: int) -> bool:
@@ -188,10 +202,13 @@ async def activate_if_ready(connection: Any, number: int) -> bool:
         number,
     )
     if ready:
+        before = await active_revision(connection)
         await _retire_active(connection)
-        await connection.execute(
-            "UPDATE kernel_plugin_revisions SET state = 'active', decided_at = now() WHERE number = $1", number
+        row = await connection.fetchrow(
+            "UPDATE kernel_plugin_revisions SET state = 'active', decided_at = now() WHERE number = $1 RETURNING *",
+            number,
         )
+        await lifecycle_audit.revision_ended(connection, _found(row), () if before is None else before.plugins)
     return ready
 
 

@@ -37,6 +37,7 @@ class KernelPluginFile(Table, tablename="kernel_plugin_files"):
     node = Text(primary_key=True, default=None)
     path = Text(null=False, default=None)
     hash = Text(null=False, default=None)
+    decisions = JSONB(null=True, default=None)
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
 
