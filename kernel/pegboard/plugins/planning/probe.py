@@ -86,7 +86,9 @@ async def probe_apart(config: Config, plugins: Collection[str]) -> Probed:
 
 
 def _look(config: Config, plugins: Collection[str]) -> Probed:
-    registry = load_in_time(msgspec.structs.replace(with_plugins(config, plugins), strict=False))
+    # In safe mode, too, what is planned is for the time without it.
+    wanted = msgspec.structs.replace(with_plugins(config, plugins), strict=False, safe_mode=False)
+    registry = load_in_time(wanted)
     contracts = contracts_of(registry)
     failed = {one.name: one.reason for one in registry.skipped if one.name in plugins}
     migrations: dict[str, list[MigrationFile]] = {}
