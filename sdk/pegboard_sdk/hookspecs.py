@@ -71,7 +71,6 @@ def roles(context: PluginContext) -> "Sequence[RoleGrant]":  # type: ignore[empt
 
 
 @hookspec
-@hookspec
 def segregation_rules(context: PluginContext) -> "Sequence[StaticSegregation | DynamicSegregation]":  # type: ignore[empty-body]
     """Duties that the plugin keeps apart: pairs that nobody holds together, and what nobody does on one object."""
 
@@ -86,6 +85,7 @@ def approval_kinds(context: PluginContext) -> "Sequence[ApprovalKind]":  # type:
     """What the plugin does only once a second person has approved it (`pegboard_sdk.services.Approvals`)."""
 
 
+@hookspec
 def events(context: PluginContext) -> "Sequence[type[Event]]":  # type: ignore[empty-body]
     """The events that the plugin emits: the same names as in its manifest."""
 
