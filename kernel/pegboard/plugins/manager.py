@@ -38,7 +38,7 @@ from pegboard.plugins.quarantine import Cause
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
 from pegboard.plugins.settings import SettingsError, plugin_settings
-from pegboard.plugins.start_marks import StartMarks
+from pegboard.plugins.start_marks import Doing, StartMarks
 
 __all__ = ("is_built_in", "load_plugins")
 
@@ -195,7 +195,7 @@ def _load(
     return plugin
 
 
-def _marked(marks: StartMarks | None, candidate: Candidate, cause: Cause) -> AbstractContextManager[None]:
+def _marked(marks: StartMarks | None, candidate: Candidate, cause: Doing) -> AbstractContextManager[None]:
     return nullcontext() if marks is None else marks.during(candidate.name, candidate.manifest.version, cause)
 
 

@@ -121,7 +121,8 @@ async def quarantine_crashed(config: Config, database: Database, marks: StartMar
     for name in marks.plugins() - on:
         marks.forget(name)
     if crashed := marks.crashed():
-        await put_into_quarantine(database, crashed)
+        found = {name: Failure(one.cause, one.reason, one.version) for name, one in crashed.items()}
+        await put_into_quarantine(database, found)
         for name in crashed:
             marks.forget(name)
 

@@ -21,10 +21,12 @@ from pegboard.database.prepare import prepare
 from pegboard.database.reach import explain
 from pegboard.database.roles import DatabaseSetupError, check_roles
 from pegboard.identity.bootstrap import BootstrapError, Credentials, ensure_administrator, has_administrator
+from pegboard.plugins import lifecycle_audit
 from pegboard.plugins.effective import effective_config, quarantined_before
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import is_built_in, load_plugins
 from pegboard.plugins.preparation import failures, put_into_quarantine, quarantine_crashed
+from pegboard.plugins.processes import node_name
 from pegboard.plugins.registry import Registry
 from pegboard.plugins.start_marks import StartMarks
 from pegboard.runtime import Runtime
@@ -58,6 +60,9 @@ async def run(config: Config) -> Outcome:
         await quarantine_crashed(config, database, marks)
         if found:
             await put_into_quarantine(database, found)
+        if config.safe_mode:
+            async with database.system_transaction() as connection:
+                await lifecycle_audit.safe_mode_started(connection, node_name())
         created = None if await has_administrator(database) else await _first_administrator(config, registry)
         seeded = await seed(database, registry)
     finally:
@@ -67,7 +72,7 @@ async def run(config: Config) -> Outcome:
         applied=len(report.applied),
         terms=seeded.added,
         plugins=plugins,
-        skipped={**skipped, **report.failed},
+        skipped={**skipped, **{name: f"its migration failed: {why}" for name, why in report.failed.items()}},
         problems=seeded.problems,
         third_parties=not all(is_built_in(plugin.distribution) for plugin in registry.plugins),
         administrator=_shown(created) if created is not None else None,

@@ -87,6 +87,27 @@ def test_each_fault_is_named(plugins: dict[str, dict[str, Any]], broken: Broken)
     ]
 
 
+def test_one_start_names_them_all_in_its_own_lines(up: Up) -> None:
+    lines = {name: line for line in up.lines if (name := line.removeprefix("  ! plugin ").partition(" ")[0]) != line}
+    for broken in FLEET:
+        if broken.state != "enabled":
+            assert broken.told in lines[broken.name], broken.name
+    for name in ("raises_at_startup", "blocks_at_startup", "hangs_at_startup", "raises_in_a_hook", "raises_on_import"):
+        assert f"_{name}/plugin.py:" in lines[name], lines[name]
+
+
+def test_health_has_those_that_run_and_those_that_should(up: Up) -> None:
+    with httpx.Client(base_url=up.url) as client:
+        answer = client.post("/api/v1/auth/login", json={"email": EMAIL, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        found = {one["plugin"]: one for one in client.get("/health/plugins").json()["items"]}
+    assert (found["finance"]["state"], found["finance"]["reason"]) == ("enabled", None)
+    for broken in FLEET:
+        if broken.state != "enabled":
+            one = found[broken.name]
+            assert (one["state"], one["ok"], broken.told in one["reason"]) == (broken.state, False, True), one
+
+
 def test_the_main_job_is_done(up: Up) -> None:
     command = (sys.executable, "-P", "-m", "pegboard")
     story = Story(Platform(up.url, EMAIL, PASSWORD, command, up.config.parent), "", Transcript())

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from pegboard.cli import main
@@ -13,6 +14,7 @@ from pegboard.plugins.plugins_file import with_enabled
 
 from tests.support.fleet import Fleet, overview
 from tests.support.fleet import operator as make_operator
+from tests.support.platform import TestPlatform
 from tests.support.servers import MASTER_KEY, REDIS
 from tests.support.workshop import Workshop
 
@@ -186,6 +188,31 @@ async def test_on_a_running_platform_it_waits_until_all_processes_swapped(
         assert listed["active"]["number"] == active["number"]
         assert sorted(one["kind"] for one in listed["processes"]) == ["api", "worker"]
     finally:
+        await fleet.close()
+
+
+async def test_in_safe_mode_it_says_that_it_will_be_on(
+    postgres_url: str, redis_url: str, tmp_path: Path, installed: Workshop
+) -> None:
+    fleet = Fleet(postgres_url, redis_url, tmp_path / "config")
+    await fleet.open()
+    safe = TestPlatform(msgspec.structs.replace(fleet.config(), safe_mode=True))
+    await safe.start()
+    try:
+        env = {
+            "PEGBOARD_DATABASE__URL": fleet.database_url,
+            "PEGBOARD_REDIS__URL": os.environ[REDIS],
+            "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
+        }
+        command = ["--config", str(fleet.file), "plugins", "enable", "hello"]
+        enabled = await asyncio.to_thread(CliRunner().invoke, main, command, env=env)
+
+        told = "hello will be on when the platform is started without safe mode, which leaves it out now\n"
+        assert (enabled.exit_code, enabled.stdout) == (0, told), enabled.stderr
+        assert fleet.enabled() == {"hello"}
+        assert [one.name for one in safe.registry.plugins] == ["kernel"]
+    finally:
+        await safe.stop()
         await fleet.close()
 
 

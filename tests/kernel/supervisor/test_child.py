@@ -44,6 +44,20 @@ async def test_one_that_always_ends_before_it_is_ready_is_given_up(gate: StartGa
     await ending.stop()
 
 
+async def test_one_that_never_gets_ready_is_ended_and_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pegboard.supervisor.child.START_TIMEOUT", 0.2)
+    started: list[str] = []
+    closed = StartGate()
+    waiting = child("scheduler", started=started, gate=closed, var=tmp_path)
+    waiting.start()
+    with pytest.raises(StartError, match=r"example was not ready in 0 s"):
+        await waiting.ready()
+    await waiting.stop()
+    closed.close()
+    assert started
+    assert waiting.pid is None
+
+
 async def test_what_keeps_it_from_running_is_told(gate: StartGate, tmp_path: Path) -> None:
     started: list[str] = []
     ending = child("no-such-command\0", started=started, gate=gate, var=tmp_path)

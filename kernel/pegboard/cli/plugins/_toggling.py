@@ -51,9 +51,10 @@ def toggle(cli: CommandLine, name: str, enabled: bool, *, wait: bool, as_json: b
         raise CommandError(f"{name} could not be turned {word}, and nothing changed: {revision.reason}")
     if as_json:
         return
+    later = f"{name} will be on when the platform is started without safe mode, which leaves it out now"
     told = {
         "written": f"{name} will be {word} when the platform starts",
-        "active": f"{name} is {word}",
+        "active": later if done.held_back else f"{name} is {word}",
         "preparing": f"{name} is being turned {word}: `pegboard plugins list` shows how far it is",
         "superseded": "somebody changed the plugins again meanwhile: `pegboard plugins list` shows how they are",
     }
@@ -73,12 +74,13 @@ def tell_gone(gone: "Sequence[Process]") -> None:
 
 class _Done(NamedTuple):
     """What was done: the revision that came of it, None where only the file could be written; whom the cascade took
-    along; which processes were taken for dead.
+    along; which processes were taken for dead; whether safe mode leaves the plugin out.
     """
 
     revision: "Revision | None" = None
     also: Sequence[str] = ()
     gone: "Sequence[Process]" = ()
+    held_back: bool = False
 
 
 def _ask(cli: CommandLine, name: str, enabled: bool) -> bool:
@@ -123,7 +125,17 @@ async def _change(cli: CommandLine, name: str, enabled: bool, *, wait: bool, cas
         operator = await operator_of(runtime, "default")
         toggled = await change_plugins(runtime, config, operator, switches, probe=probe, cascade=cascade, origin="cli")
         revision = await settled(runtime, config, toggled.revision) if wait else toggled.revision
-        return _Done(revision=revision, also=toggled.changed.beside(switches), gone=toggled.gone)
+        also, held_back = toggled.changed.beside(switches), enabled and await _held_back(runtime, name)
+        return _Done(revision=revision, also=also, gone=toggled.gone, held_back=held_back)
+
+
+async def _held_back(runtime: "Runtime", name: str) -> bool:
+    """Whether processes that run in safe mode leave the plugin out."""
+    from pegboard.plugins.processes import live_processes
+
+    async with runtime.database.system_transaction() as connection:
+        live = await live_processes(connection)
+    return any(name in one.left_out and one.left_out[name].state == "held_back" for one in live)
 
 
 async def settled(runtime: "Runtime", config: "Config", revision: "Revision") -> "Revision":
