@@ -5,10 +5,12 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from pegboard.database.pool import Database
 from pegboard.plugins import quarantine, revisions
 from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.quarantine import Failure
+from pegboard.supervisor.prepare import run
 
 from tests.kernel.plugins.hello import HELLO, decided, toggle
 from tests.support.fleet import Fleet, operator, overview
@@ -219,6 +221,18 @@ async def test_a_pin_that_a_toggle_writes_over_unseen_is_on_record(fleet: Fleet)
         assert entry.before == {"pin": None}
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("safe_mode", [True, False])
+async def test_a_start_in_safe_mode_is_one_entry(fleet: Fleet, safe_mode: bool) -> None:
+    config = msgspec.structs.replace(fleet.config(), safe_mode=safe_mode)
+    assert not (await run(config)).error
+    database = await Database.open(config, pool_size=1)
+    try:
+        found = await entries(database, "platform.safe_mode")
+    finally:
+        await database.close()
+    assert [(one.actor, one.after) for one in found] == [("system", {"safe_mode": True})] * safe_mode
 
 
 async def watched(fleet: Fleet, text: str) -> tuple[Database, FileWatch]:
