@@ -34,8 +34,9 @@ UPDATE kernel_accounts SET email_verified_at = created_at;
 ALTER TABLE kernel_accounts FORCE ROW LEVEL SECURITY;
 """
 
-# Only a keyed digest of the token. `email` is the address that the token was sent to: where the account's has changed
-# since, the token proves nothing any more.
+# Only SHA-256 digests: a token is 256 random bits. `email` is the address that the token was sent to: where the
+# account's has changed since, the token proves nothing any more. A registration's password and name wait here until the
+# address is proven: whoever registers somebody else's address must not choose the password that it ends up with.
 ONE_TIME_TOKENS = """
 CREATE TABLE kernel_one_time_tokens (
     id uuid PRIMARY KEY,
@@ -44,6 +45,8 @@ CREATE TABLE kernel_one_time_tokens (
     purpose text NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'change_email')),
     email text NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
     digest bytea NOT NULL CHECK (octet_length(digest) = 32),
+    password_hash text,
+    display_name text CHECK (length(display_name) BETWEEN 1 AND 100),
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),

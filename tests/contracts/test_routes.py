@@ -104,7 +104,12 @@ async def test_public_routes_are_a_decision(platform: TestPlatform) -> None:
     assert public == {
         "/",
         "/.well-known/jwks.json",
+        "/api/v1/auth/email/confirm",
+        "/api/v1/auth/email/verification",
+        "/api/v1/auth/email/verify",
         "/api/v1/auth/login",
+        "/api/v1/auth/password/forgotten",
+        "/api/v1/auth/password/reset",
         "/api/v1/auth/refresh",
         "/api/v1/auth/register",
         "/api/v1/integrations/webhooks/{provider}",

@@ -65,16 +65,20 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Log-in. Times in seconds. `registration`: whether people may register themselves."""
+    """Log-in. Times in seconds. `registration`: whether people may register themselves, and whether they must first
+    prove that the address is theirs.
+    """
 
     access_ttl: Positive = 900
     refresh_ttl: Positive = 2_592_000
     session_max_age: Positive = 7_776_000
     refresh_grace: Annotated[int, msgspec.Meta(ge=0, le=30)] = 10
-    registration: Literal["open", "closed"] = "open"
+    registration: Literal["open", "verified", "closed"] = "open"
     password_min_length: Annotated[int, msgspec.Meta(ge=8, le=128)] = 12
     hash_threads: Positive = 2
     fresh_ttl: Positive = 300
+    verify_ttl: Positive = 86_400
+    reset_ttl: Positive = 1_800
 
 
 class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

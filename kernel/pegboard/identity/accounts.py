@@ -19,7 +19,7 @@ from pegboard.authorization.roles import roles_of
 from pegboard.authorization.static_segregation import check_account
 from pegboard.identity.authenticator import ANONYMOUS
 from pegboard.identity.credentials import check_password, normal_email
-from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly, RegistrationClosed
+from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly
 from pegboard.identity.permissions import ACCOUNT_DISABLE, OPERATOR_GRANT, ROLE_GRANT
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Account, Status
@@ -27,7 +27,7 @@ from pegboard.identity.sessions import SessionService
 
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
-    from pegboard.work import SteppedWork, Work
+    from pegboard.work import Work
 
 __all__ = ("ADMINISTRATOR", "MEMBER", "OPERATOR", "AccountService")
 
@@ -43,21 +43,6 @@ class AccountService:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._config = runtime.config.auth
-
-    async def register(self, uow: "SteppedWork", *, email: str, password: str, display_name: str) -> Account:
-        """A new account for whoever asks, as a member.
-
-        Raises:
-            RegistrationClosed: the administrator makes the accounts here.
-            InvalidInput: not an e-mail address, or a password that may not be chosen.
-            EmailTaken: there is an account with this address. That tells whoever asks; the rate limit keeps it from
-                telling much.
-        """
-        if self._config.registration == "closed":
-            raise RegistrationClosed
-        email, password_hash = await self.prepare(email=email, password=password)
-        async with uow.step() as work:
-            return await self.create(work, email=email, password_hash=password_hash, display_name=display_name)
 
     async def prepare(self, *, email: str, password: str) -> tuple[str, str]:
         """The address and the password's hash as `create` takes them. It hashes, so no transaction may be open.
@@ -77,8 +62,11 @@ class AccountService:
         password_hash: str | None,
         display_name: str,
         roles: Sequence[str] = (),
+        email_verified: bool = True,
     ) -> Account:
         """A new account with `roles` and `member`. Without a hash nobody can log in to it by password.
+
+        `email_verified`: whether it is known, or whoever makes it vouches, that the address is its owner's.
 
         Raises:
             EmailTaken: there is an account with this address.
@@ -92,7 +80,9 @@ class AccountService:
             await self._check_roles(work, new_id(), await start_use(work), roles, before=frozenset((MEMBER,)))
         display_name = display_name.strip()  # `$` in a schema's pattern lets a last line break through
         repository = IdentityRepository(work)
-        row = await repository.insert_account(email=email, password_hash=password_hash, display_name=display_name)
+        row = await repository.insert_account(
+            email=email, password_hash=password_hash, display_name=display_name, verified=email_verified
+        )
         if row is None:
             raise EmailTaken
         account_id: UUID = row["id"]
@@ -112,6 +102,7 @@ class AccountService:
             id=account_id,
             tenant_id=work.tenant_id,
             email=email,
+            email_verified=email_verified,
             display_name=display_name,
             status="active",
             roles=sorted(wanted),
@@ -168,7 +159,6 @@ class AccountService:
         wanted = await self._check_roles(work, account_id, policy, roles, before=current)
         if not known:
             raise NotFound("There is no such account.")
-        current = frozenset(await repository.roles(account_id))
         added, removed = wanted - current, current - wanted
         await self._leave_one(repository, account_id, removed)
         if added:
@@ -259,6 +249,7 @@ def _account(row: Record | None) -> Account:
         id=row["id"],
         tenant_id=row["tenant_id"],
         email=row["email"],
+        email_verified=row["email_verified_at"] is not None,
         display_name=row["display_name"],
         status=row["status"],
         roles=row["roles"],

@@ -9,10 +9,13 @@ from pegboard_sdk.http import Controller, Request, Response, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
 from pegboard.identity.accounts import AccountService
+from pegboard.identity.credential_controllers import CredentialController
 from pegboard.identity.credentials import EMAIL_MAX
 from pegboard.identity.errors import (
     AccountDisabled,
     BadCredentials,
+    CsrfRefused,
+    EmailNotVerified,
     EmailTaken,
     LastOfRole,
     OperatorOnly,
@@ -24,18 +27,22 @@ from pegboard.identity.errors import (
 from pegboard.identity.keys import JsonWebKeySet
 from pegboard.identity.log_in import LogInService
 from pegboard.identity.permissions import ACCOUNT_DISABLE, ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
+from pegboard.identity.registration import RegistrationService
 from pegboard.identity.schemas import (
     Account,
+    BrowserSession,
     Challenge,
     LogIn,
     RefreshRequest,
     Register,
+    Registered,
     Roles,
     StatusChange,
     TokenPair,
 )
+from pegboard.identity.session_controllers import SessionController
 from pegboard.identity.sessions import SessionService
-from pegboard.identity.signed_in import NO_STORE, signed_in
+from pegboard.identity.signed_in import logged_out, refresh_cookie, require_own_page, signed_in
 from pegboard.web.devices import device_of
 from pegboard.work import SteppedWork, Work
 
@@ -58,12 +65,16 @@ class AuthController(Controller):
         idempotency="none",
         guessable=True,
         errors=(RegistrationClosed, EmailTaken, InvalidInput, Unavailable),
+        also={202: "A message was sent to the address: go on as it says."},
     )
-    async def register_account(self, data: Register, uow: SteppedWork) -> Account:
-        """Register an account, as a member of the marketplace. Then log in."""
-        return await AccountService(uow.runtime).register(
+    async def register_account(self, data: Register, uow: SteppedWork) -> Response[Account | Registered]:
+        """Register an account, as a member of the marketplace. Then log in: at once, or, where the marketplace asks for
+        a proof of the address, with the message that is sent to it.
+        """
+        made = await RegistrationService(uow.runtime).register(
             uow, email=data.email, password=data.password, display_name=data.display_name
         )
+        return Response(made, status_code=202 if isinstance(made, Registered) else 201)
 
     @post(
         "/login",
@@ -72,17 +83,22 @@ class AuthController(Controller):
         idempotency="none",
         guessable=True,
         status=200,
-        errors=(BadCredentials, AccountDisabled, Unavailable),
+        errors=(BadCredentials, AccountDisabled, EmailNotVerified, CsrfRefused, Unavailable),
         also={202: "The password is right, and the account needs another factor: answer the challenge."},
     )
     async def log_in(
         self, data: LogIn, request: Request[Any, Any, Any], uow: SteppedWork
-    ) -> Response[TokenPair | Challenge]:
-        """Exchange an e-mail address and a password for tokens, or for the challenge that the account needs besides."""
+    ) -> Response[TokenPair | BrowserSession | Challenge]:
+        """Exchange an e-mail address and a password for tokens, or for the challenge that the account needs besides.
+
+        With `cookies` a browser gets the tokens as cookies that scripts can't read.
+        """
+        if data.cookies:
+            require_own_page(uow, request)
         outcome = await LogInService(uow.runtime).log_in(
             uow, email=data.email, password=data.password, device=device_of(request)
         )
-        return signed_in(uow, outcome)
+        return signed_in(uow, outcome, cookies=data.cookies)
 
     @post(
         "/refresh",
@@ -91,19 +107,26 @@ class AuthController(Controller):
         idempotency="none",
         guessable=True,
         status=200,
-        errors=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded),
+        errors=(RefreshTokenInvalid, RefreshTokenReused, SessionEnded, CsrfRefused),
     )
     async def refresh_session(
         self, data: RefreshRequest, request: Request[Any, Any, Any], uow: SteppedWork
-    ) -> Response[TokenPair]:
-        """Exchange a refresh token for new tokens. Each refresh token is good for one exchange."""
-        pair = await SessionService(uow.runtime).refresh(uow, data.refresh_token, device=device_of(request))
-        return Response(pair, status_code=200, headers=NO_STORE)
+    ) -> Response[TokenPair | BrowserSession | Challenge]:
+        """Exchange a refresh token for new tokens. Each refresh token is good for one exchange.
+
+        Without one in the body, the one in the browser's cookie is exchanged, and the answer is cookies.
+        """
+        token, cookies = data.refresh_token, data.refresh_token is None
+        if token is None:
+            token = refresh_cookie(uow, request)
+        session = await SessionService(uow.runtime).refresh(uow, token, device=device_of(request))
+        return signed_in(uow, session, cookies=cookies)
 
     @post("/logout", permission=SESSION_END, idempotency="none", status=204, errors=(Unauthorized,))
-    async def log_out(self, uow: Work) -> None:
+    async def log_out(self, request: Request[Any, Any, Any], uow: Work) -> Response[None]:
         """End the session: its tokens are good for nothing any more."""
         await SessionService(uow.runtime).log_out(uow)
+        return logged_out(uow, request)
 
     @get("/me", permission=SELF_READ, errors=(Unauthorized, NotFound))
     async def read_me(self, uow: Work) -> Account:
@@ -146,4 +169,4 @@ class JwksController(Controller):
         return Response(keys, status_code=200, headers={"Cache-Control": "public, max-age=300"})
 
 
-CONTROLLERS = (AuthController, AccountController)
+CONTROLLERS = (AuthController, SessionController, CredentialController, AccountController)

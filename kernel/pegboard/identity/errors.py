@@ -1,12 +1,15 @@
 """What identity refuses."""
 
-from pegboard_sdk.errors import Conflict, Forbidden, Unauthorized
+from pegboard_sdk.errors import Conflict, DomainError, Forbidden, Unauthorized
 
 __all__ = (
     "AccountDisabled",
     "BadCredentials",
+    "CsrfRefused",
+    "EmailNotVerified",
     "EmailTaken",
     "LastOfRole",
+    "OneTimeTokenInvalid",
     "OperatorOnly",
     "RefreshTokenInvalid",
     "RefreshTokenReused",
@@ -84,6 +87,36 @@ class RegistrationClosed(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("Registration is closed. Ask the marketplace's administrator for an account.")
+
+
+class EmailNotVerified(Forbidden):
+    """The credentials are right, and nobody has proved yet that the e-mail address is theirs."""
+
+    code = "auth.email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Confirm your e-mail address first, with the message that was sent to it:"
+            " POST /api/v1/auth/email/verification sends another."
+        )
+
+
+class OneTimeTokenInvalid(DomainError):
+    """A mailed token is unknown, used or too old, or the account's address has changed since."""
+
+    code = "auth.one_time_token_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("This token is not valid any more: ask for a new message.")
+
+
+class CsrfRefused(Forbidden):
+    """A request with a session's cookies that another page may have made the browser send."""
+
+    code = "auth.csrf_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
 
 
 class EmailTaken(Conflict):

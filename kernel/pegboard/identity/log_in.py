@@ -36,6 +36,7 @@ class LogInService:
             TooManyRequests: too many attempts with this address, wherever from and whether or not it is known.
             BadCredentials: no account has this address and password.
             AccountDisabled: the password is right; the account is disabled.
+            EmailNotVerified: the password is right; the address is not proven yet, as `auth.registration` asks.
             Unavailable: too many people are logging in.
         """
         await self._count_attempt(uow.principal.tenant_id, email)

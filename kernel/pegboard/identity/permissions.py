@@ -13,11 +13,17 @@ __all__ = (
     "PERMISSIONS",
     "ROLE_GRANT",
     "SELF_READ",
+    "SELF_UPDATE",
     "SESSION_END",
+    "SESSION_LIST",
+    "SESSION_PROVE",
 )
 
 SELF_READ = "account:self.read"
+SELF_UPDATE = "account:self.update"
+SESSION_LIST = "account:session.list"
 SESSION_END = "account:session.end"
+SESSION_PROVE = "account:session.prove"
 ACCOUNT_LIST = "account:account.list"
 ACCOUNT_DISABLE = "account:account.disable"
 ROLE_GRANT = "account:role.grant"
@@ -25,7 +31,10 @@ OPERATOR_GRANT = "kernel:operator.grant"
 
 PERMISSIONS = (
     Permission(SELF_READ, "read their own account"),
-    Permission(SESSION_END, "log out"),
+    Permission(SELF_UPDATE, "change their own password and e-mail address"),
+    Permission(SESSION_LIST, "see where they are logged in"),
+    Permission(SESSION_END, "log out, here and elsewhere"),
+    Permission(SESSION_PROVE, "prove anew who they are"),
     Permission(ACCOUNT_LIST, "list the marketplace's accounts"),
     Permission(ACCOUNT_DISABLE, "keep the marketplace's accounts from logging in"),
     Permission(ROLE_GRANT, "change the roles of the marketplace's accounts"),
@@ -33,7 +42,7 @@ PERMISSIONS = (
 )
 
 GRANTS = (
-    RoleGrant("member", (SELF_READ, SESSION_END)),
+    RoleGrant("member", (SELF_READ, SELF_UPDATE, SESSION_LIST, SESSION_END, SESSION_PROVE)),
     RoleGrant("administrator", (ACCOUNT_LIST, ACCOUNT_DISABLE, ROLE_GRANT)),
     RoleGrant("operator", (OPERATOR_GRANT,)),
 )

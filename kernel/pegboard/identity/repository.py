@@ -18,7 +18,7 @@ RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "passwor
 SessionKind = Literal["log_in", "api_key", "client"]
 
 _ACCOUNT = """
-SELECT a.id, a.tenant_id, a.email, a.display_name, a.status, a.created_at,
+SELECT a.id, a.tenant_id, a.email, a.email_verified_at, a.display_name, a.status, a.created_at,
        array(
            SELECT g.role FROM kernel_role_grants g
            WHERE g.tenant_id = a.tenant_id AND g.account_id = a.id ORDER BY g.role
@@ -26,10 +26,9 @@ SELECT a.id, a.tenant_id, a.email, a.display_name, a.status, a.created_at,
 FROM kernel_accounts a WHERE a.tenant_id = $1
 """
 
-_LOCK_FOR_SESSION = "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2 FOR SHARE"
-_LOCK_FOR_CHANGE = (
-    "SELECT status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE"
-)
+_LOCK = "SELECT email, email_verified_at, status, password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2"
+_LOCK_FOR_SESSION = _LOCK + " FOR SHARE"
+_LOCK_FOR_CHANGE = _LOCK + " FOR NO KEY UPDATE"
 
 
 class IdentityRepository:
@@ -41,11 +40,14 @@ class IdentityRepository:
 
     # Accounts and roles
 
-    async def insert_account(self, *, email: str, password_hash: str | None, display_name: str) -> Record | None:
-        """A new account's `id` and `created_at`, or None where the address is taken."""
+    async def insert_account(
+        self, *, email: str, password_hash: str | None, display_name: str, verified: bool = True
+    ) -> Record | None:
+        """A new account's `id` and `created_at`, or None where the address is taken. `verified`: it is proven."""
         return await self._uow.fetchrow(
             """
-            INSERT INTO kernel_accounts (id, tenant_id, email, password_hash, display_name) VALUES ($1, $2, $3, $4, $5)
+            INSERT INTO kernel_accounts (id, tenant_id, email, password_hash, display_name, email_verified_at)
+            VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN now() END)
             ON CONFLICT (tenant_id, lower(email)) DO NOTHING
             RETURNING id, created_at
             """,
@@ -54,6 +56,7 @@ class IdentityRepository:
             email,
             password_hash,
             display_name,
+            verified,
         )
 
     async def account(self, account_id: UUID) -> Record | None:
@@ -85,7 +88,8 @@ class IdentityRepository:
         )
 
     async def lock_account(self, account_id: UUID, *, change: bool) -> Record | None:
-        """`status` and `password_hash`, held until the end: shared while a session opens, alone for a change.
+        """`email`, `email_verified_at`, `status` and `password_hash`, held until the end: shared while a session opens,
+        alone for a change.
 
         So a session that opens while its account is being disabled is either refused, or there to be revoked.
         """
@@ -100,6 +104,53 @@ class IdentityRepository:
             account_id,
             password_hash,
         )
+
+    async def set_email(self, account_id: UUID, email: str) -> bool:
+        """Give an account a proven address; whether no other has it. Lock the account first, for change."""
+        tag = await self._uow.execute(
+            """
+            UPDATE kernel_accounts SET email = $3, email_verified_at = now()
+            WHERE tenant_id = $1 AND id = $2 AND NOT EXISTS (
+                SELECT FROM kernel_accounts WHERE tenant_id = $1 AND lower(email) = lower($3) AND id <> $2
+            )
+            """,
+            self._tenant,
+            account_id,
+            email,
+        )
+        return tag == "UPDATE 1"
+
+    async def verify_email(
+        self, account_id: UUID, *, password_hash: str | None = None, display_name: str | None = None
+    ) -> None:
+        """The account's address is proven. The password and the name of its registration count from now on; one that
+        has a password keeps it. Lock it first, for change.
+        """
+        await self._uow.execute(
+            """
+            UPDATE kernel_accounts
+            SET email_verified_at = coalesce(email_verified_at, now()),
+                display_name = CASE WHEN password_hash IS NULL THEN coalesce($4, display_name) ELSE display_name END,
+                password_hash = coalesce(password_hash, $3)
+            WHERE tenant_id = $1 AND id = $2
+            """,
+            self._tenant,
+            account_id,
+            password_hash,
+            display_name,
+        )
+
+    async def has_password(self, account_id: UUID) -> bool:
+        """Whether the account can log in by password."""
+        return await self._uow.fetchval(
+            "SELECT password_hash IS NOT NULL FROM kernel_accounts WHERE tenant_id = $1 AND id = $2",
+            self._tenant,
+            account_id,
+        )
+
+    async def market_name(self) -> str:
+        """The marketplace's name."""
+        return await self._uow.fetchval("SELECT name FROM kernel_tenants WHERE id = $1", self._tenant)
 
     async def set_status(self, account_id: UUID, status: str) -> None:
         """Let an account log in or not. Lock it first, for change."""
@@ -271,21 +322,78 @@ class IdentityRepository:
             device.user_agent,
         )
 
+    async def log_ins(self, account_id: UUID, *, after: UUID | None, limit: int) -> list[Record]:
+        """The account's log-ins that stand, newest first."""
+        return await self._uow.fetch(
+            """
+            SELECT id, ip, user_agent, methods, created_at, last_used_at, authenticated_at, expires_at
+            FROM kernel_sessions
+            WHERE tenant_id = $1 AND account_id = $2 AND kind = 'log_in' AND revoked_at IS NULL AND expires_at > now()
+              AND ($3::uuid IS NULL OR id < $3)
+            ORDER BY id DESC LIMIT $4
+            """,
+            self._tenant,
+            account_id,
+            after,
+            limit,
+        )
+
+    async def log_in(self, session_id: UUID, *, account_id: UUID) -> Record | None:
+        """`ip` and `user_agent` of a log-in of the account, whether or not it stands."""
+        return await self._uow.fetchrow(
+            """
+            SELECT ip, user_agent FROM kernel_sessions
+            WHERE tenant_id = $1 AND id = $2 AND account_id = $3 AND kind = 'log_in'
+            """,
+            self._tenant,
+            session_id,
+            account_id,
+        )
+
+    async def prove(self, session_id: UUID, methods: Sequence[str]) -> Record | None:
+        """The session's owner has just proved who they are by `methods`.
+
+        Gives `authenticated_at` (Unix seconds) and all `methods` so far, or None where the session is gone.
+        """
+        return await self._uow.fetchrow(
+            """
+            UPDATE kernel_sessions
+            SET authenticated_at = now(), last_used_at = now(),
+                methods = array(SELECT DISTINCT unnest(methods || $3::text[]) ORDER BY 1)
+            WHERE tenant_id = $1 AND id = $2
+            RETURNING extract(epoch FROM authenticated_at)::bigint AS authenticated_at, methods
+            """,
+            self._tenant,
+            session_id,
+            list(methods),
+        )
+
     async def revoke(
-        self, reason: RevokeReason, *, session_id: UUID | None = None, account_id: UUID | None = None
+        self,
+        reason: RevokeReason,
+        *,
+        session_id: UUID | None = None,
+        account_id: UUID | None = None,
+        kind: SessionKind | None = None,
+        besides: UUID | None = None,
     ) -> list[UUID]:
-        """End a session, or all of an account; gives those that stood. The feed goes by the transaction's id."""
+        """End a session, or those of an account: all, or those of one kind, without the one named `besides`. Gives
+        those that stood. The feed goes by the transaction's id.
+        """
         rows = await self._uow.fetch(
             """
             UPDATE kernel_sessions
             SET revoked_at = clock_timestamp(), revoked_reason = $4, revoked_xid = pg_current_xact_id()
             WHERE tenant_id = $1 AND revoked_at IS NULL AND (id = $2 OR account_id = $3)
+              AND ($5::text IS NULL OR kind = $5) AND id IS DISTINCT FROM $6
             RETURNING id
             """,
             self._tenant,
             session_id,
             account_id,
             reason,
+            kind,
+            besides,
         )
         return [row["id"] for row in rows]
 

@@ -10,10 +10,19 @@ from pegboard.identity.credentials import EMAIL_MAX, PASSWORD_MAX
 
 __all__ = (
     "Account",
+    "BrowserSession",
     "Challenge",
+    "EmailAddress",
+    "FreshToken",
     "LogIn",
+    "LogInSession",
+    "OneTimeToken",
+    "PasswordChange",
+    "PasswordReset",
+    "Proof",
     "RefreshRequest",
     "Register",
+    "Registered",
     "Roles",
     "Status",
     "StatusChange",
@@ -34,6 +43,8 @@ DisplayName = Annotated[
         description="The name that others see.",
     ),
 ]
+RefreshText = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="The refresh token.")]
+TokenText = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="The token of the message.")]
 Status = Literal["active", "disabled"]
 Role = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="A role's name.")]
 
@@ -47,16 +58,17 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class LogIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Credentials."""
+    """Credentials. With `cookies` a browser gets the tokens as cookies, and a CSRF token in the answer."""
 
     email: Email
     password: Password
+    cookies: bool = False
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A refresh token, to be exchanged for a new pair."""
+    """A refresh token, to be exchanged for a new pair. A browser with cookies sends `{}`: it has it in one of them."""
 
-    refresh_token: Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="The refresh token.")]
+    refresh_token: RefreshText | None = None
 
 
 class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,12 +91,87 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
+class BrowserSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens are in cookies that scripts can't read. Repeat `csrf_token`, which is in a cookie that they can read,
+    in the header `X-CSRF-Token` of each request but GET. Times in seconds.
+    """
+
+    csrf_token: str
+    expires_in: int
+    refresh_expires_in: int
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """How the account proves anew who it is."""
+
+    password: Password
+
+
+class FreshToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An access token with a fresh proof; the refresh token stays. A session in cookies gets it as a cookie instead."""
+
+    expires_in: int
+    access_token: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class LogInSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an account is logged in. `current` is the session that asks; `methods` proved who it is (RFC 8176), last at
+    `authenticated_at`. `ip` and `user_agent` are those of the last refresh, which `last_used_at` is the time of.
+    """
+
+    id: UUID
+    current: bool
+    ip: str
+    user_agent: str
+    methods: list[str]
+    created_at: datetime
+    last_used_at: datetime
+    authenticated_at: datetime
+    expires_at: datetime
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A message was sent to `email`, whether or not there is an account already: it says how to go on within
+    `expires_in` seconds.
+    """
+
+    email: str
+    expires_in: int
+
+
+class EmailAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An address to which a message is to be sent."""
+
+    email: Email
+
+
+class OneTimeToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token that was mailed."""
+
+    token: TokenText
+
+
+class PasswordReset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another password, for who has the token that was mailed."""
+
+    token: TokenText
+    password: Password
+
+
+class PasswordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another password, for who knows the current one."""
+
+    current_password: Password
+    password: Password
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An account, as its owner and the administrators see it."""
 
     id: UUID
     tenant_id: UUID
     email: str
+    email_verified: bool
     display_name: str
     status: Status
     roles: list[str]

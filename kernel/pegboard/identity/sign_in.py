@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pegboard.identity.devices import Device
-from pegboard.identity.errors import AccountDisabled, BadCredentials
+from pegboard.identity.errors import AccountDisabled, BadCredentials, EmailNotVerified
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Challenge
-from pegboard.identity.sessions import OpenSession, SessionService
+from pegboard.identity.sessions import OpenSession, ProvenSession, SessionService
 
 if TYPE_CHECKING:
     from pegboard.work import Work
 
-__all__ = ("after_first_factor",)
+__all__ = ("after_first_factor", "after_step_up")
 
 
 async def after_first_factor(
@@ -28,10 +28,22 @@ async def after_first_factor(
     Raises:
         BadCredentials: the account is gone.
         AccountDisabled: an administrator has disabled it.
+        EmailNotVerified: `auth.registration` is `verified`, and the address is not proven yet.
     """
     account = await IdentityRepository(work).lock_account(account_id, change=False)
     if account is None:
         raise BadCredentials
     if account["status"] != "active":
         raise AccountDisabled
+    if account["email_verified_at"] is None and work.runtime.config.auth.registration == "verified":
+        raise EmailNotVerified
     return await SessionService(work.runtime).open(work, account_id, methods=methods, device=device)
+
+
+async def after_step_up(work: "Work", *, methods: Sequence[str]) -> ProvenSession | Challenge:
+    """What who is logged in gets that has proved anew, by `methods`, who they are: a session whose proof is fresh.
+
+    Raises:
+        SessionEnded: the session is gone.
+    """
+    return await SessionService(work.runtime).prove(work, methods=methods)

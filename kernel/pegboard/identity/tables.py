@@ -94,6 +94,8 @@ class KernelOneTimeToken(Table, tablename="kernel_one_time_tokens"):
     purpose = Text(null=False, default=None)
     email = Text(null=False, default=None)
     digest = Bytea(null=False, default=None)
+    password_hash = Text(null=True, default=None, secret=True)
+    display_name = Text(null=True, default=None)
     expires_at = Timestamptz(null=False, default=None)
     used_at = Timestamptz(null=True, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())

@@ -36,7 +36,7 @@ class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
     __slots__ = (
-        "breaker", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry",
+        "breaker", "by_cookie", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry",
         "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Exchange:
         self.ip = ip
         self.limit: asyncio.Timeout | None = None
         self.plugin = "kernel"
+        self.by_cookie = False
         self.breaker: Breaker | None = None
         self.ticket = CALLED
         self.principal: Principal | None = None

@@ -9,11 +9,13 @@ from pegboard_sdk.errors import DomainError, Forbidden, NotFound, Unauthorized
 from pegboard_sdk.http import EXCHANGE, Route
 
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.identity.errors import CsrfRefused
 from pegboard.isolation.breaker import REFUSED
 from pegboard.isolation.errors import PluginUnavailable
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.web.addresses import Addresses
+from pegboard.web.cookies import SessionCookies
 from pegboard.web.exchange import Exchange
 from pegboard.web.methods import allowed_methods
 
@@ -37,6 +39,7 @@ class Gate:
         self._breakers = runtime.breakers
         self._addresses = addresses
         self._authenticator = runtime.authenticator
+        self._cookies = SessionCookies(runtime)
         self._per_principal = runtime.config.http.rate_per_principal
         self._per_guess = runtime.config.http.rate_guessable
 
@@ -87,20 +90,28 @@ class Gate:
 
     async def _authenticate(self, exchange: Exchange, route: Route) -> Principal:
         authorization = exchange.headers.get(b"authorization")
+        by_cookie = False
         if authorization is None:
-            return self._authenticator.anonymous(self._anonymous_tenant(exchange), self._registry)
-        scheme, _, token = authorization.decode("latin-1").partition(" ")
+            token = self._cookies.access_token(exchange)
+            if token is None:
+                return self._authenticator.anonymous(self._anonymous_tenant(exchange), self._registry)
+            scheme, by_cookie = "bearer", True
+        else:
+            scheme, _, token = authorization.decode("latin-1").partition(" ")
         try:
             if scheme.lower() != "bearer" or not token:
                 raise Unauthorized("Send the access token as `Authorization: Bearer <token>`.")
             principal = self._authenticator.cached(token, self._registry)
             if principal is None:
                 principal = await self._authenticator.principal(token, self._registry)
-        except Unauthorized:
+            if by_cookie and not route.safe:
+                self._cookies.check_write(exchange, principal.session_id)
+        except (Unauthorized, CsrfRefused):
             if route.public:
                 # A client may carry an old token to log-in or to a public page.
                 return self._authenticator.anonymous(self._anonymous_tenant(exchange), self._registry)
             raise
+        exchange.by_cookie = by_cookie
         named = exchange.headers.get(b"x-tenant")
         if named is not None and named.decode("latin-1").strip().lower() != str(principal.tenant_id):
             raise Forbidden("The token belongs to another tenant than the one that X-Tenant names.")

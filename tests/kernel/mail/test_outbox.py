@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 import pytest
 from pegboard.config.model import MailConfig
+from pegboard.jobs.sealed import unseal
 from pegboard.mail.message import Message
-from pegboard.mail.outbox import SendMail, open_mail, send_mail
+from pegboard.mail.outbox import SendMail, send_mail
 from pegboard.mail.transports import ConsoleTransport, MailNotSent, SmtpTransport, encode
 from pegboard.vault.errors import VaultError
 from pegboard_sdk.ids import new_id
@@ -72,9 +73,9 @@ async def test_the_job_row_tells_neither_address_nor_text(
     assert address not in payload
     assert "swordfish" not in payload
     sealed = msgspec.json.decode(payload, type=SendMail)
-    assert open_mail(platform.runtime.vault, tenant, sealed) == message(address)
+    assert unseal(platform.runtime, tenant, sealed.message, Message) == message(address)
     with pytest.raises(VaultError):
-        open_mail(platform.runtime.vault, await platform.tenant(), sealed)
+        unseal(platform.runtime, await platform.tenant(), sealed.message, Message)
     await platform.drain()
 
 
