@@ -9,7 +9,7 @@ import structlog
 from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.jobs.leadership import Leadership
 from pegboard.plugins import quarantine, revisions
-from pegboard.plugins.quarantine import Failure
+from pegboard.plugins.failure import Failure
 from pegboard.web.health import check_plugins, check_ready
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from pegboard.config.model import Config
 from pegboard.plugins.blocking import blocked_plugins
 from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.discovery import Candidate, Discovery, discover
+from pegboard.plugins.failure import Cause
 from pegboard.plugins.hooks import (
     CLASSES,
     ITEMS,
@@ -34,11 +35,10 @@ from pegboard.plugins.hooks import (
 )
 from pegboard.plugins.keeping import with_kept
 from pegboard.plugins.order import dependency_problem, resolve
-from pegboard.plugins.quarantine import Cause
 from pegboard.plugins.registry import LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.rules import Known, problems
 from pegboard.plugins.settings import SettingsError, plugin_settings
-from pegboard.plugins.start_marks import Doing, StartMarks
+from pegboard.plugins.start_marks import StartMarks
 
 __all__ = ("is_built_in", "load_plugins")
 
@@ -195,7 +195,7 @@ def _load(
     return plugin
 
 
-def _marked(marks: StartMarks | None, candidate: Candidate, cause: Doing) -> AbstractContextManager[None]:
+def _marked(marks: StartMarks | None, candidate: Candidate, cause: Cause) -> AbstractContextManager[None]:
     return nullcontext() if marks is None else marks.during(candidate.name, candidate.manifest.version, cause)
 
 

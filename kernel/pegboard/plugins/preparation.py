@@ -15,10 +15,10 @@ from pegboard.database.pool import Database
 from pegboard.database.roles import DatabaseSetupError
 from pegboard.plugins import quarantine
 from pegboard.plugins.asking import ask
+from pegboard.plugins.failure import Failure
 from pegboard.plugins.keeping import going_on
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.manager import load_plugins
-from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.registry import EMPTY, LoadedPlugin, Registry, SkippedPlugin
 from pegboard.plugins.start_marks import StartMarks
 from pegboard.plugins.wanted import enabled_plugins
@@ -121,8 +121,7 @@ async def quarantine_crashed(config: Config, database: Database, marks: StartMar
     for name in marks.plugins() - on:
         marks.forget(name)
     if crashed := marks.crashed():
-        found = {name: Failure(one.cause, one.reason, one.version) for name, one in crashed.items()}
-        await put_into_quarantine(database, found)
+        await put_into_quarantine(database, crashed)
         for name in crashed:
             marks.forget(name)
 

@@ -5,7 +5,7 @@ Every function takes a connection of the system role.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,20 +13,12 @@ from pegboard_sdk.ids import new_id
 
 from pegboard.database.storable import storable
 from pegboard.plugins import lifecycle_audit
+from pegboard.plugins.failure import Cause, Failure
 from pegboard.plugins.processes import node_name
 
-__all__ = ("Cause", "Failure", "Quarantine", "history", "put", "release", "standing")
+__all__ = ("Quarantine", "history", "put", "release", "standing")
 
-Cause = Literal["import", "hook", "startup", "health"]
 REASON_LENGTH = 2_000
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """What a plugin did wrong, which puts it into quarantine."""
-
-    cause: Cause
-    reason: str
-    version: str = ""
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from pegboard_sdk.services import Service
 from pegboard_sdk.taxonomies import Taxonomy
 
 from pegboard.capabilities.grants import Grant
-from pegboard.plugins.quarantine import Cause
+from pegboard.plugins.failure import Cause
 
 __all__ = ("EMPTY", "LoadedPlugin", "Registry", "SkippedPlugin")
 

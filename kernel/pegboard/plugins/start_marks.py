@@ -12,36 +12,28 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import psutil
 import structlog
 from pegboard_sdk.ids import new_id
 
-__all__ = ("Crash", "Doing", "StartMarks")
+from pegboard.plugins.failure import Cause, Failure
+
+__all__ = ("StartMarks",)
 
 STRIKES = 2
 ELSEWHERE = 120.0
 """Seconds after which a mark of another boot counts: locks of another machine may not be seen here."""
 _ENDED = {"import": "imported it", "hook": "called its hooks", "startup": "ran its on_startup"}
 _DOING = {"import": "importing {}", "hook": "calling the hooks of {}", "startup": "running the on_startup of {}"}
-Doing = Literal["import", "hook", "startup"]
 log = structlog.get_logger(__name__)
-
-
-class Crash(msgspec.Struct, frozen=True):
-    """What a plugin did to the processes that imported or started it: in what, in words, and in which version."""
-
-    cause: Doing
-    reason: str
-    version: str
 
 
 class _Mark(msgspec.Struct, frozen=True):
     plugin: str
     version: str
-    cause: Doing
+    cause: Cause
     strikes: int
     boot: str
     told: str = ""
@@ -61,10 +53,10 @@ class StartMarks:
         self._boot = _boot()
         self._held: dict[str, Path] = {}
 
-    def crashed(self) -> dict[str, Crash]:
+    def crashed(self) -> dict[str, Failure]:
         """Plugins that ended processes again and again, or surely: name → what they did."""
         return {
-            mark.plugin: Crash(
+            mark.plugin: Failure(
                 mark.cause,
                 mark.told or f"{mark.strikes} processes in a row ended while they {_ENDED[mark.cause]}",
                 mark.version,
@@ -74,7 +66,7 @@ class StartMarks:
         }
 
     @contextlib.contextmanager
-    def during(self, plugin: str, version: str, cause: Doing) -> Iterator[None]:
+    def during(self, plugin: str, version: str, cause: Cause) -> Iterator[None]:
         """Mark what the block does with the plugin."""
         mark = _Mark(plugin, version, cause, self._strikes(plugin, version, cause) + 1, self._boot)
         held = self._write(mark)
@@ -95,7 +87,7 @@ class StartMarks:
         if plugin in self._held:
             _unlink(self._held[plugin])
 
-    def blame(self, plugin: str, version: str, cause: Doing, told: str) -> None:
+    def blame(self, plugin: str, version: str, cause: Cause, told: str) -> None:
         """Note of a plugin that is about to end this process what it did: it has no further try. Others whose code is
         marked in this process are not at fault.
         """
@@ -139,12 +131,12 @@ class StartMarks:
         """Of which plugins gone processes left something."""
         return frozenset(mark.plugin for _, mark in self._left())
 
-    def _forget(self, plugin: str, cause: Doing) -> None:
+    def _forget(self, plugin: str, cause: Cause) -> None:
         for path, mark in self._left():
             if (mark.plugin, mark.cause) == (plugin, cause):
                 _unlink(path)
 
-    def _strikes(self, plugin: str, version: str, cause: Doing) -> int:
+    def _strikes(self, plugin: str, version: str, cause: Cause) -> int:
         return self.strikes().get((plugin, version, cause), 0)
 
     def _write(self, mark: _Mark) -> tuple[Path, int] | None:

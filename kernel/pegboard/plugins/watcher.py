@@ -28,6 +28,7 @@ from pegboard.config.model import Config
 from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.isolation.memory_looks import MemoryReporter
 from pegboard.plugins import preparation, processes, revisions
+from pegboard.plugins.failure import Cause, Failure
 from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.generation import BuildError, Generation, GenerationHolder, StartupError
 from pegboard.plugins.keeping import going_on
@@ -36,7 +37,6 @@ from pegboard.plugins.manager import load_plugins
 from pegboard.plugins.planning.contract import contracts_of, record_contracts, versions_of
 from pegboard.plugins.preparation import PreparationError
 from pegboard.plugins.processes import LeftOut, node_name
-from pegboard.plugins.quarantine import Cause, Failure
 from pegboard.plugins.registry import EMPTY, Registry
 from pegboard.plugins.revisions import Revision
 from pegboard.plugins.start_marks import StartMarks

@@ -9,7 +9,7 @@ import pytest
 from pegboard.database.pool import Database
 from pegboard.plugins import quarantine, revisions
 from pegboard.plugins.file_watch import FileWatch
-from pegboard.plugins.quarantine import Failure
+from pegboard.plugins.failure import Failure
 from pegboard.supervisor.prepare import run
 
 from tests.kernel.plugins.hello import HELLO, decided, toggle

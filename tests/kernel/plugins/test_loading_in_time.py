@@ -5,9 +5,9 @@ import re
 import pytest
 from pegboard.config.errors import ConfigError
 from pegboard.config.model import Config, IsolationConfig, PluginEntry
+from pegboard.plugins.failure import Failure
 from pegboard.plugins.loading import load_in_time
 from pegboard.plugins.preparation import failures
-from pegboard.plugins.quarantine import Failure
 from pegboard.plugins.registry import Registry
 
 from tests.support.workshop import Workshop

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pegboard.cli import main
 from pegboard.plugins import quarantine, revisions
-from pegboard.plugins.quarantine import Failure
+from pegboard.plugins.failure import Failure
 from pegboard_sdk.ids import new_id
 
 from tests.support.fleet import Fleet, operator, overview, until

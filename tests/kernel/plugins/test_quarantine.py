@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pegboard.database.pool import Database
 from pegboard.plugins import quarantine
+from pegboard.plugins.failure import Failure
 from pegboard.plugins.health_watch import HealthWatch
-from pegboard.plugins.quarantine import Failure
 from pegboard_sdk.ids import new_id
 
 from tests.kernel.plugins.hello import holds

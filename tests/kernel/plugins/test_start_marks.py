@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from pegboard.plugins import start_marks
-from pegboard.plugins.start_marks import Crash, StartMarks
+from pegboard.plugins.failure import Failure
+from pegboard.plugins.start_marks import StartMarks
 
 CRASH = """
 import os, sys
@@ -113,7 +114,7 @@ def test_what_blocks_is_known_at_once_and_nobody_else_is_suspected(tmp_path: Pat
     marks = StartMarks(tmp_path)
     with marks.during("well", "1.0.0", "startup"):
         marks.blame("blocking", "2.0.0", "startup", "it slept")
-        assert marks.crashed() == {"blocking": Crash("startup", "it slept", "2.0.0")}
+        assert marks.crashed() == {"blocking": Failure("startup", "it slept", "2.0.0")}
         assert list((tmp_path / "starts").iterdir()) == [next((tmp_path / "starts").glob("blocking-*"))]
     marks.forgive()
 
