@@ -68,6 +68,8 @@ class KernelProcess(Table, tablename="kernel_processes"):
     conflict = Text(null=True, default=None)
     breakers = JSONB(null=False, default="{}")
     versions = JSONB(null=False, default="{}")
+    left_out = JSONB(null=False, default="{}")
+    heard_since = Timestamptz(null=False, default=TimestamptzNow())
     heartbeat_at = Timestamptz(null=False, default=TimestamptzNow())
     created_at = Timestamptz(null=False, default=TimestamptzNow())
 
