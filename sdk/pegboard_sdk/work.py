@@ -4,7 +4,7 @@ The kernel makes it, one per request or job, and hands it to handlers as `uow`. 
 back; a plugin never does.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -155,10 +155,13 @@ class UnitOfWork(Context, Protocol):
         object_id: UUID | str | None,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
+        personal: Collection[str] = (),
     ) -> None:
         """Write an audit entry, in this transaction. `action` is the permission used or `<plugin>:<noun>.<verb>`.
 
-        `before` and `after` hold the changed fields only, never secrets and no more personal data than the entry needs.
+        `before` and `after` hold the changed fields only. Entries can't be changed, so secrets and personal data are
+        covered: values of fields that are named like those (`api_key`, `email`, `display_name`, `phone`, `ip`, …),
+        e-mail addresses anywhere in a text, and whatever is in a field that `personal` names, at any depth.
         """
         ...
 

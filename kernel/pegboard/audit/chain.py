@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pegboard.vault.errors import MasterKeyUnknown
 from pegboard.vault.vault import Vault
 
-__all__ = ("ENTRY_COLUMNS", "ENTRY_FIELDS", "START", "AuditHead", "Seal", "SealKeys", "encode")
+__all__ = ("ENTRY_COLUMNS", "ENTRY_FIELDS", "START", "AuditHead", "Seal", "SealKeys", "content_of", "encode", "head_of")
 
 _CONTENT = "pegboard audit entry 1"
 _HEAD = "pegboard audit head 1"
@@ -171,6 +171,14 @@ def content_of(entry: Any, number: int, key_id: str, sealed_at: str) -> bytes:
     """What is sealed: the entry (a row of `ENTRY_COLUMNS`) and its seal but for the hash and the HMAC."""
     fields = [("number", str(number)), ("key_id", key_id), ("sealed_at", sealed_at)]
     return encode(_CONTENT, fields + [(name, entry[name]) for name in ENTRY_FIELDS])
+
+
+def head_of(row: Any) -> AuditHead:
+    """The head in a row of `kernel_audit_heads`, `signed_at` as text."""
+    return AuditHead(
+        tenant_id=row["tenant_id"], number=row["number"], hash=row["hash"].hex(), mac=row["mac"].hex(),
+        key_id=row["key_id"], signed_at=row["signed_at"], signature=row["signature"].hex(),
+    )  # fmt: skip
 
 
 def encode(purpose: str, fields: Sequence[tuple[str, str | None]]) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import structlog
 
-from pegboard.audit.chain import ENTRY_COLUMNS, START, AuditHead, Seal, SealKeys
+from pegboard.audit.chain import ENTRY_COLUMNS, START, AuditHead, Seal, SealKeys, head_of
 from pegboard.background import worth_telling
 from pegboard.database.pool import TRANSACTION_ERRORS
 from pegboard.jobs.leadership import Leadership
@@ -54,6 +54,8 @@ _ALL, _SINCE = (
     """  # noqa: S608  # our own columns
     for condition in ("", "e.xid >= $1::text::xid8 AND")
 )
+# Few entries are above the horizon; statistics that lag behind must not make PostgreSQL walk all seals for them.
+_FEW = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 # The head, and what it should be the head of.
 _HEADS = """
 SELECT t.id::text AS tenant_id, to_jsonb(clock_timestamp()) #>> '{}' AS now,
@@ -130,7 +132,11 @@ class Sealer:
             await reading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             position = await reading.fetchrow(_POSITION)
             horizon = position["horizon"]
-            cursor = await (reading.cursor(_ALL) if horizon is None else reading.cursor(_SINCE, horizon))
+            if horizon is None:
+                cursor = await reading.cursor(_ALL)
+            else:
+                await reading.execute(_FEW)
+                cursor = await reading.cursor(_SINCE, horizon)
             while rows := await cursor.fetch(BATCH):
                 added = await self._append(rows)
                 sealed += added
@@ -223,14 +229,6 @@ class Sealer:
             for head in heads
         ]
         await connection.execute(_MOVE_HEADS, *map(list, zip(*columns, strict=True)))
-
-
-def head_of(row: Any) -> AuditHead:
-    """The head in a row of `kernel_audit_heads`, `signed_at` as text."""
-    return AuditHead(
-        tenant_id=row["tenant_id"], number=row["number"], hash=row["hash"].hex(), mac=row["mac"].hex(),
-        key_id=row["key_id"], signed_at=row["signed_at"], signature=row["signature"].hex(),
-    )  # fmt: skip
 
 
 def _is_behind(position: Any) -> bool:

@@ -9,7 +9,7 @@ from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 from pegboard_sdk.services import AuditEntryView, AuditLog, AuditOutcome, Service
 from pegboard_sdk.work import Record, UnitOfWork
 
-__all__ = ("SERVICES", "AuditSearch")
+__all__ = ("SERVICES", "AuditSearch", "first_id_at")
 
 _CLOCK_SKEW = 60
 """Seconds that the clock of a machine which made an entry's id may be from the database's."""
@@ -57,10 +57,10 @@ class AuditSearch(AuditLog):
             where("outcome = {}", outcome)
         if since is not None:
             where("occurred_at >= {}", _utc(since))
-            where("id >= {}", _first_id_at(_utc(since).timestamp() - _CLOCK_SKEW))
+            where("id >= {}", first_id_at(_utc(since).timestamp() - _CLOCK_SKEW))
         if until is not None:
             where("occurred_at < {}", _utc(until))
-            where("id < {}", _first_id_at(_utc(until).timestamp() + _CLOCK_SKEW))
+            where("id < {}", first_id_at(_utc(until).timestamp() + _CLOCK_SKEW))
         if (after := decode_cursor(cursor, [UUID])) is not None:
             where("id < {}", after[0])
         values.append(limit + 1)
@@ -83,7 +83,7 @@ def _utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-def _first_id_at(seconds: float) -> UUID:
+def first_id_at(seconds: float) -> UUID:
     """The least UUIDv7 of a Unix time: ids sort by time, so this turns a time into a place in the index."""
     milliseconds = max(0, min(int(seconds * 1000), 2**48 - 1))
     return UUID(int=milliseconds << 80)

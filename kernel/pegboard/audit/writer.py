@@ -1,15 +1,14 @@
 """Writing the audit trail: what was done in the transaction that did it, what was refused in one of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 from pegboard_sdk.access import Principal
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditOutcome
-from pegboard_sdk.settings import Secret
 
+from pegboard.audit.redaction import redacted_fields, redacted_text
 from pegboard.authorization.dynamic_segregation import judge_action
 
 if TYPE_CHECKING:
@@ -35,11 +34,13 @@ async def insert_entry(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     actor: Principal | None = None,
+    personal: Collection[str] = (),
 ) -> None:
     """Write that `action` was done, in the transaction of `work`: it is on record if and only if it happened.
 
     `actor` is the work's principal unless given: whoever logs in becomes somebody on the way. `before` and `after` hold
-    the changed fields only, never secrets (a `Secret` in them is written as `***`).
+    the changed fields only. Secrets and personal data in them are covered (`redaction.py`); `personal` names further
+    fields that are.
 
     Raises:
         AlreadyDidTheOther: segregation of duties keeps the actor from doing this on the object.
@@ -54,6 +55,7 @@ async def insert_entry(
         before=before,
         after=after,
         request_id=work.request_id,
+        personal=personal,
     )
 
 
@@ -97,6 +99,7 @@ async def write_entry(
     after: Mapping[str, Any] | None = None,
     outcome: AuditOutcome = "success",
     reason: str | None = None,
+    personal: Collection[str] = (),
 ) -> None:
     """Write an entry over a connection, for where there is no unit of work. `principal` is who acted."""
     values = entry_of(
@@ -109,6 +112,7 @@ async def write_entry(
         after=after,
         outcome=outcome,
         reason=reason,
+        personal=personal,
     )
     await connection.execute(_INSERT, *values)
 
@@ -124,6 +128,7 @@ def entry_of(
     after: Mapping[str, Any] | None = None,
     outcome: AuditOutcome = "success",
     reason: str | None = None,
+    personal: Collection[str] = (),
 ) -> tuple[Any, ...]:
     """An entry that is yet to be written, for `write_entries`."""
     return (
@@ -134,11 +139,11 @@ def entry_of(
         principal.session_id,
         action,
         object_type,
-        None if object_id is None else str(object_id),
-        _json(before),
-        _json(after),
+        None if object_id is None else redacted_text(str(object_id)),
+        redacted_fields(before, object_type=object_type, personal=personal),
+        redacted_fields(after, object_type=object_type, personal=personal),
         outcome,
-        reason,
+        redacted_text(reason),
         request_id,
     )
 
@@ -146,13 +151,3 @@ def entry_of(
 async def write_entries(connection: Any, entries: Sequence[tuple[Any, ...]]) -> None:
     """Write several entries in one round trip."""
     await connection.executemany(_INSERT, entries)
-
-
-def _json(fields: Mapping[str, Any] | None) -> str | None:
-    return None if fields is None else msgspec.json.encode(fields, enc_hook=_hide).decode()
-
-
-def _hide(value: Any) -> str:
-    if isinstance(value, Secret):
-        return "***"
-    raise TypeError(f"an audit entry can't hold a {type(value).__qualname__}")

@@ -4,6 +4,8 @@ import pegboard_sdk
 from pegboard_sdk.manifest import Manifest
 
 from pegboard import __version__
+from pegboard.audit import permissions as audit
+from pegboard.audit.controllers import CONTROLLERS as AUDIT_CONTROLLERS
 from pegboard.audit.search import SERVICES as AUDIT_SERVICES
 from pegboard.authorization import jobs as authorization_jobs
 from pegboard.authorization import permissions as authorization
@@ -32,7 +34,7 @@ from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (authorization, identity, isolation, jobs, plugins, taxonomies, web)
+_AREAS = (audit, authorization, identity, isolation, jobs, plugins, taxonomies, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -49,6 +51,7 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         distribution=f"pegboard {__version__}",
         controllers=(
+            *AUDIT_CONTROLLERS,
             *APPROVAL_CONTROLLERS,
             *AUTHORIZATION_CONTROLLERS,
             *IDENTITY_CONTROLLERS,

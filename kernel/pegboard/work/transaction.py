@@ -1,6 +1,6 @@
 """A unit of work over one open transaction."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -153,9 +153,17 @@ class Work(WorkContext):
         object_id: UUID | str | None,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
+        personal: Collection[str] = (),
     ) -> None:
-        kernel = self.acting_as(KERNEL)
-        await insert_entry(kernel, action, object_type=object_type, object_id=object_id, before=before, after=after)
+        await insert_entry(
+            self.acting_as(KERNEL),
+            action,
+            object_type=object_type,
+            object_id=object_id,
+            before=before,
+            after=after,
+            personal=personal,
+        )
 
     async def secret(self, name: str, *, of: object | None = None) -> Secret | None:
         owner = Proxy.owner(of)

@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from pegboard.audit.chain import AuditHead, SealKeys
 from pegboard.audit.sealer import Sealer
-from pegboard.audit.verification import AuditReport, verify_trail
+from pegboard.audit.verification import verify_trail
+from pegboard.audit.walk import AuditReport
 from pegboard.audit.writer import insert_entry
 from pegboard.vault.vault import Vault
 from pegboard_sdk.access import Principal
@@ -55,9 +56,9 @@ async def add_entries(platform: TestPlatform, tenant: UUID, count: int) -> None:
 
 async def verified(platform: TestPlatform, tenant: UUID, *heads: AuditHead, vault: Vault | None = None) -> AuditReport:
     """What verifying says of a tenant's trail."""
-    async with platform.runtime.database.system_reader() as connection:
-        steps = verify_trail(connection, SealKeys(vault or platform.runtime.vault), tenant, heads)
-        (report,) = [step async for step in steps if isinstance(step, AuditReport)]
+    keys = SealKeys(vault or platform.runtime.vault)
+    steps = verify_trail(platform.runtime.database, keys, tenant, heads)
+    (report,) = [step async for step in steps if isinstance(step, AuditReport)]
     return report
 
 
