@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import asyncpg
 import structlog
 from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import DomainError
 from pegboard_sdk.ids import new_id
 
 from pegboard.audit.writer import write_entry
@@ -102,11 +104,15 @@ class Uninstaller:
         manifest, hashes = await export_plugin(
             self._url, self.plugin, folder, version=package.version, progress=self.progress
         )
-        async with self._as_owner() as connection:
-            found = await read_footprint(connection, self.plugin, package, exact=False)
-        signed = await self._leave(
-            "export", found, since, tables={table.table: table.rows for table in manifest.tables}, files=hashes
-        )
+        tables = {table.table: table.rows for table in manifest.tables}
+        try:
+            async with self._as_owner() as connection:
+                found = await read_footprint(connection, self.plugin, package, exact=False)
+            signed = await self._leave("export", found, since, tables=tables, files=hashes)
+        except DomainError:
+            # Refused, so without a receipt: what was written is no export. After other errors there may be one.
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
         await self._write_beside(folder / RECEIPT, signed)
         return signed
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from pegboard.database.catalog import read_catalog
 from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.identity.keys import KeyRing
-from pegboard.plugins.removal.errors import ExportRefused, PluginDataInUse
+from pegboard.plugins import revisions
+from pegboard.plugins.removal.errors import ExportRefused, PluginDataInUse, PluginStillOn
 from pegboard.plugins.removal.schema import TableSchema
 from pegboard.plugins.removal.verification import verify
 from pegboard.vault.store import SecretStore
@@ -226,6 +228,50 @@ async def test_an_export_that_was_changed_is_no_reason_to_purge(site: Site, tmp_
     with pytest.raises(ExportRefused, match="Nothing was purged"):
         await site.uninstaller().purge(signed, tmp_path / "export")
     assert await site.owner.fetchval("SELECT count(*) FROM shelves_books") == 1
+
+
+async def test_an_export_without_its_receipt_is_none(site: Site, tmp_path: Path) -> None:
+    """The server ends the connection that writes the receipt, when all files are there."""
+    await site.add_book()
+    folder = tmp_path / "export"
+    await site.owner.execute(
+        "CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+    )
+    await site.owner.execute(
+        "CREATE TRIGGER crash AFTER INSERT ON kernel_plugin_receipts FOR EACH STATEMENT EXECUTE FUNCTION crash()"
+    )
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await site.uninstaller().export(folder)
+    await site.owner.execute("DROP TRIGGER crash ON kernel_plugin_receipts")
+
+    with pytest.raises(ExportRefused, match="holds no finished export: remove it"):
+        await site.uninstaller().exported_before(folder)
+    assert await site.owner.fetchval("SELECT count(*) FROM shelves_books") == 1
+    shutil.rmtree(folder)
+    signed = await site.uninstaller().export(folder)
+    assert (await site.uninstaller().purge(signed, folder)).receipt.action == "purge"
+
+
+async def test_what_was_turned_on_while_it_was_exported_leaves_no_folder(site: Site, tmp_path: Path) -> None:
+    await site.add_book()
+    uninstaller = site.uninstaller()
+    exported = asyncio.Event()
+
+    def tell(text: str) -> None:
+        if text.startswith("exported shelves_lendings"):
+            exported.set()
+
+    uninstaller.progress = tell
+    async with site.runtime.database.system_transaction() as connection:
+        exporting = asyncio.create_task(uninstaller.export(tmp_path / "export"))
+        await asyncio.wait({exporting, asyncio.create_task(exported.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        await revisions.propose(connection, ["shelves"], file_hash="", origin="cli")
+        await revisions.propose(connection, [], file_hash="", origin="cli")
+
+    with pytest.raises(PluginStillOn, match="turned on meanwhile"):
+        await exporting
+    assert left_behind(tmp_path) == []
 
 
 async def test_a_purge_that_was_cut_off_goes_on_with_its_export(site: Site, tmp_path: Path) -> None:
