@@ -60,8 +60,7 @@ class PluginController(Controller):
         except PluginsFileUnwritable:
             # The processes report the mistake themselves, and go on with what they read last.
             config = runtime.config
-        async with runtime.database.system_transaction() as connection:
-            found = await overview(connection, config, registry=uow.registry)
+        found = await overview(runtime.database, config, registry=uow.registry)
         # An outage may have silenced all processes, this one too: then it says what it knows.
         return found or await overview_without_platform(uow.registry)
 

@@ -8,6 +8,7 @@ import msgspec
 from pegboard_sdk.manifest import Manifest
 
 from pegboard.config.model import Config
+from pegboard.database.pool import Database
 from pegboard.plugins import processes, revisions
 from pegboard.plugins.discovery import Discovery, discover
 from pegboard.plugins.outlook import applied_upgrades, outlook
@@ -26,22 +27,22 @@ _NO_MANIFEST = Manifest(name="", summary="", version="", sdk="")
 
 
 async def overview(
-    connection: Any, config: Config, *, registry: Registry = EMPTY, imports: bool = False
+    database: Database, config: Config, *, registry: Registry = EMPTY, imports: bool = False
 ) -> PluginsOverview | None:
     """Everything about plugins, as the live processes run them; None where none does.
 
-    `connection` is the system role's, `config` the configuration as it is written now, `registry` what this process
-    runs; `imports`: see `outlook`.
+    `config` is the configuration as it is written now, `registry` what this process runs; `imports`: see `outlook`.
     """
-    live = await processes.live_processes(connection)
+    async with database.system_transaction() as connection:
+        live = await processes.live_processes(connection)
+        active = await revisions.active_revision(connection)
+        latest = await revisions.latest_revision(connection)
+        wanted = await revisions.wanted_revision(connection) or active
+        contracts = await recorded_contracts(connection, await running_versions(connection))
+        applied = await applied_upgrades(connection)
     running = [one for one in live if one.active_revision is not None]
-    active = await revisions.active_revision(connection)
-    if not running or active is None:
+    if not running or active is None or wanted is None:
         return None
-    latest = await revisions.latest_revision(connection)
-    contracts = await recorded_contracts(connection, await running_versions(connection))
-    applied = await applied_upgrades(connection)
-    wanted = await revisions.wanted_revision(connection) or active
     found = await asyncio.to_thread(discover)
     run_names = {name for one in running for name in one.versions}
     versions = {name: {one.versions[name] for one in running if name in one.versions} for name in run_names}

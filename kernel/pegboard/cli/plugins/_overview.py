@@ -31,11 +31,11 @@ async def plugins_overview(cli: CommandLine) -> "PluginsOverview":
         if runtime is None:
             return await overview_without_platform(await _registry(config))
         config = runtime.config
-        async with runtime.database.system_transaction() as connection:
-            found = await overview(connection, config, imports=True)
-            wanted = await wanted_revision(connection)
+        found = await overview(runtime.database, config, imports=True)
         if found is not None:
             return found
+        async with runtime.database.system_transaction() as connection:
+            wanted = await wanted_revision(connection)
         if wanted is not None:
             config = with_plugins(config, wanted.plugins)
         return await overview_without_platform(await load_to_look(config, runtime.database))
