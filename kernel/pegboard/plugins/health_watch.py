@@ -86,8 +86,14 @@ class HealthWatch:
         reason = f"its health check {check.name} failed {times} times in a row: {check.detail}"
         async with self._runtime.database.system_transaction() as connection:
             await revisions.lock(connection)
-            await quarantine.put(connection, plugin.plugin, Failure("health", reason, version))
             wanted = await revisions.wanted_revision(connection)
+            if (
+                wanted is not None
+                and wanted.state == "preparing"
+                and plugin.plugin in await quarantine.standing(connection)
+            ):
+                return  # it is about to go: another revision would only put that off
+            await quarantine.put(connection, plugin.plugin, Failure("health", reason, version))
             if wanted is not None:
                 await revisions.propose(connection, wanted.plugins, file_hash=wanted.file_hash, origin="kernel")
         log.error("plugin.quarantined", plugin=plugin.plugin, cause="health", reason=reason)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pegboard.database.pool import Database
-from pegboard.plugins import quarantine
+from pegboard.plugins import processes, quarantine
 from pegboard.plugins.failure import Failure
 from pegboard.plugins.health_watch import HealthWatch
 from pegboard_sdk.ids import new_id
@@ -291,6 +291,23 @@ async def test_a_plugin_that_stays_unwell_is_taken_out_of_all_processes(
     reason = (await standing(platform))["patient"].reason
     assert reason == f"its health check head failed {allowed} times in a row: SystemExit: a headache"
     assert "quarantined since" in (await shown(account, "follower"))[1]
+
+
+async def test_one_that_is_about_to_go_is_not_taken_out_anew(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
+    unwell = tmp_path / "unwell"
+    workshop.add("patient", CHECKED.replace("STATE", str(unwell)).replace("UPSTREAM", "False"))
+    enable(fleet, "patient")
+    platform = await fleet.api()
+    async with platform.runtime.database.system_transaction() as connection:
+        # It takes its time to get ready, and all others wait for it.
+        await processes.register(connection, new_id(), "worker", "elsewhere", 1)
+    unwell.touch()
+
+    await watched(platform, 3 * platform.config.isolation.health_failures)
+
+    async with platform.runtime.database.system_transaction() as connection:
+        count = await connection.fetchval("SELECT count(*) FROM kernel_plugin_revisions WHERE origin = 'kernel'")
+    assert count == 1
 
 
 async def test_programs_that_are_not_ours_take_nothing_out(fleet: Fleet, workshop: Workshop, tmp_path: Path) -> None:
