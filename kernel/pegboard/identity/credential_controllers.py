@@ -7,7 +7,7 @@ from pegboard.identity.emails import EmailService
 from pegboard.identity.errors import BadCredentials, EmailTaken, OneTimeTokenInvalid
 from pegboard.identity.password_changes import PasswordService
 from pegboard.identity.permissions import SELF_UPDATE
-from pegboard.identity.schemas import EmailAddress, OneTimeToken, PasswordChange, PasswordReset
+from pegboard.identity.schemas import EmailAddress, MessageSent, OneTimeToken, PasswordChange, PasswordReset
 from pegboard.work import SteppedWork, Work
 
 __all__ = ("CredentialController",)
@@ -32,11 +32,12 @@ class CredentialController(Controller):
         await PasswordService(uow.runtime).change(uow, current_password=data.current_password, password=data.password)
 
     @post("/password/forgotten", public=True, idempotency="none", guessable=True, status=202, errors=(InvalidInput,))
-    async def forget_password(self, data: EmailAddress, uow: Work) -> None:
+    async def forget_password(self, data: EmailAddress, uow: Work) -> MessageSent:
         """Have a token sent to the address, with which its owner can choose another password. The answer is the same
         whether or not there is an account.
         """
         await PasswordService(uow.runtime).forgotten(uow, data.email)
+        return MessageSent(expires_in=uow.runtime.config.auth.reset_ttl)
 
     @post(
         "/password/reset",
@@ -52,11 +53,12 @@ class CredentialController(Controller):
         await PasswordService(uow.runtime).reset(uow, token=data.token, password=data.password)
 
     @post("/email/verification", public=True, idempotency="none", guessable=True, status=202, errors=(InvalidInput,))
-    async def request_email_verification(self, data: EmailAddress, uow: Work) -> None:
+    async def request_email_verification(self, data: EmailAddress, uow: Work) -> MessageSent:
         """Have a token sent to the address, to prove that it is yours. The answer is the same whether or not there is
         an account.
         """
         await EmailService().ask_to_verify(uow, data.email)
+        return MessageSent(expires_in=uow.runtime.config.auth.verify_ttl)
 
     @post("/email/verify", public=True, idempotency="none", guessable=True, status=204, errors=(OneTimeTokenInvalid,))
     async def verify_email(self, data: OneTimeToken, uow: Work) -> None:
@@ -72,11 +74,12 @@ class CredentialController(Controller):
         status=202,
         errors=(Unauthorized, InvalidInput),
     )
-    async def change_email(self, data: EmailAddress, uow: Work) -> None:
+    async def change_email(self, data: EmailAddress, uow: Work) -> MessageSent:
         """Ask for another address: a token is sent to it, and the current one is told. The answer is the same whether
         or not the other one has an account.
         """
         await EmailService().ask_to_change(uow, data.email)
+        return MessageSent(expires_in=uow.runtime.config.auth.verify_ttl)
 
     @post(
         "/email/confirm",

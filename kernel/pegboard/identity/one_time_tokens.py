@@ -50,6 +50,10 @@ class OneTimeTokens:
         """A token for `purpose`, to be mailed to `email`, good for `ttl` seconds; only its digest is stored. None where
         the account got `MAX_AN_HOUR` of them within the last hour. A registration's password and name wait beside it.
         """
+        # One at a time, or those that count at once would all find room.
+        await self._uow.execute(
+            "SELECT FROM kernel_accounts WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE", self._tenant, account_id
+        )
         token = _PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
         issued = await self._uow.fetchval(
             """

@@ -16,6 +16,7 @@ __all__ = (
     "FreshToken",
     "LogIn",
     "LogInSession",
+    "MessageSent",
     "OneTimeToken",
     "PasswordChange",
     "PasswordReset",
@@ -143,6 +144,12 @@ class EmailAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An address to which a message is to be sent."""
 
     email: Email
+
+
+class MessageSent(msgspec.Struct, frozen=True, kw_only=True):
+    """If there is something to say to the address, a message is on its way; its token is good for `expires_in` s."""
+
+    expires_in: int
 
 
 class OneTimeToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

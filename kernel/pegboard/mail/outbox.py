@@ -47,8 +47,11 @@ async def deliver_mail(uow: "SteppedWork", payload: SendMail) -> MailOutcome:
         MailNotSent: it may work later.
     """
     message = unseal(uow.runtime, uow.tenant_id, payload.message, Message)
+    config = uow.runtime.config
+    if config.mail.transport == "console" and config.http.public_url.startswith("https:"):
+        log.warning("mail.printed", kind=payload.kind, reason="mail.transport is console: nobody gets this message")
     try:
-        await transport_of(uow.runtime.config.mail).send(message, payload.message.id)
+        await transport_of(config.mail).send(message, payload.message.id)
     except Refused as refused:
         log.warning("mail.refused", kind=payload.kind, code=refused.code)
         return MailOutcome(outcome="refused", code=refused.code)

@@ -36,8 +36,8 @@ class Exchange:
     """The kernel's side of one request (`pegboard_sdk.http.Exchange`)."""
 
     __slots__ = (
-        "breaker", "by_cookie", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem", "registry",
-        "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
+        "breaker", "by_cookie", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem",
+        "registry", "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
     )  # fmt: skip
 
     def __init__(
