@@ -69,10 +69,14 @@ class RolesMachine(RuleBasedStateMachine):
                 await RoleService(work).create(name, "")
             changes = [MatrixChange(role="administrator", permission=name, granted=False) for name in self.permissions]
             await MatrixService(work).edit(changes, reason="x", if_match="*")
+        self.apart: dict[UUID, frozenset[str]] = {}
+        for first, second in ((ROLES[0], ROLES[1]), (self.permissions[0], self.permissions[1])):
+            made: list[UUID] = []
+            await self._keep_apart(first, second, made)
+            self.apart[made[0]] = frozenset((first, second))
         self.roles: dict[str, set[str]] = {name: set() for name in PEOPLE}
         self.granted: dict[str, set[str]] = {name: set() for name in ROLES}
         self.raised: dict[str, dict[UUID, str]] = {name: {} for name in PEOPLE}
-        self.apart: dict[UUID, frozenset[str]] = {}
 
     def duty(self, duty: str | int) -> str:
         return self.permissions[duty] if isinstance(duty, int) else duty
@@ -185,7 +189,7 @@ class RolesMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_holds_what_is_kept_apart(self) -> None:
-        if hasattr(self, "apart"):
+        if hasattr(self, "raised"):
             self.world.run(self._look())
 
     async def _look(self) -> None:
