@@ -145,7 +145,7 @@ async def file_decisions(connection: Any, config: Config, *, node: str, path: st
     for name in sorted({*now, *(earlier or {})} if earlier is not None else ()):
         was, is_now = (earlier or {}).get(name, _Decided()), now.get(name, _Decided())
         for action, key, old, new in (
-            (PIN, "pin", was.pin or None, is_now.pin or None),
+            (PIN, "pinned_to", was.pin or None, is_now.pin or None),
             (BLOCK, "blocked", was.blocked, is_now.blocked),
         ):
             if old != new:
