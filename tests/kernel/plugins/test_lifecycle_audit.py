@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from pegboard.database.pool import Database
 from pegboard.plugins import quarantine, revisions
-from pegboard.plugins.file_watch import FileWatch
 from pegboard.plugins.failure import Failure
+from pegboard.plugins.file_watch import FileWatch
 from pegboard.supervisor.prepare import run
 
 from tests.kernel.plugins.hello import HELLO, decided, toggle
@@ -192,7 +192,7 @@ async def test_pins_and_blocks_are_on_record_with_what_was_and_what_is(fleet: Fl
         assert await entries(database, "plugin.pin", "plugin.block") == []  # it was so when we came
         await edited(fleet, database, watch, f"[plugins.hello]\nenabled = true\n{BLOCKED}")
         pinned, blocked = await entries(database, "plugin.pin", "plugin.block")
-        assert (pinned.what, pinned.before, pinned.after["pin"]) == ("hello", {"pin": pin}, None)
+        assert (pinned.what, pinned.before, pinned.after["pinned_to"]) == ("hello", {"pinned_to": pin}, None)
         assert (blocked.what, blocked.before, blocked.after["blocked"]) == ("hello", {"blocked": []}, [block])
 
         await FileWatch(fleet.file, fleet.config).look(database)  # another process of the machine
@@ -218,7 +218,7 @@ async def test_a_pin_that_a_toggle_writes_over_unseen_is_on_record(fleet: Fleet)
         await watch.look(database)
         await watch.look(database)
         (entry,) = await entries(database, "plugin.pin")
-        assert entry.before == {"pin": None}
+        assert entry.before == {"pinned_to": None}
     finally:
         await database.close()
 
