@@ -5,6 +5,7 @@ hook implementations. The manifest `plugin.toml` lies in that module's top-level
 up (`find_spec` of a top-level name imports nothing).
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -23,6 +24,7 @@ __all__ = ("GROUP", "Candidate", "Discovery", "discover")
 
 GROUP = "pegboard.plugins"
 
+_TRIES = 20
 _MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 
 
@@ -65,8 +67,7 @@ def discover(distributions: Iterable[importlib.metadata.Distribution] | None = N
     Never raises for a plugin's mistake: it lands in `broken` with a reason that names file, line and key.
     """
     if distributions is None:
-        # A plugin may have been installed since this process last looked.
-        importlib.invalidate_caches()
+        _look_anew()
         distributions = importlib.metadata.distributions()
     entry_points, broken = _entry_points(distributions)
     candidates: dict[str, Candidate] = {}
@@ -79,6 +80,15 @@ def discover(distributions: Iterable[importlib.metadata.Distribution] | None = N
         except _NotAPluginError as error:
             broken[name] = str(error)
     return Discovery(candidates=candidates, broken=broken)
+
+
+def _look_anew() -> None:
+    """A plugin may have been installed since this process last looked."""
+    for _ in range(_TRIES):
+        # importlib goes through a dictionary to which imports in another thread add: then it raises.
+        with contextlib.suppress(RuntimeError):
+            return importlib.invalidate_caches()
+    return importlib.invalidate_caches()
 
 
 class _NotAPluginError(Exception):
