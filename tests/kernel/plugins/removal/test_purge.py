@@ -157,7 +157,7 @@ async def test_it_is_refused_while_a_process_still_runs_it(site: Site) -> None:
             running.number,
         )
 
-    with pytest.raises(PluginStillOn, match="1 processes still run"):
+    with pytest.raises(PluginStillOn, match="1 process still runs shelves"):
         await site.uninstaller().purge()
 
 
