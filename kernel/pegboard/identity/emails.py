@@ -57,7 +57,9 @@ class EmailService:
             Unauthorized: nobody is logged in.
             InvalidInput: not an e-mail address.
         """
-        await answer_by_mail(work, EmailChange(account_id=work.principal.account, email=normal_email(email)))
+        account_id = work.principal.account
+        await answer_by_mail(work, EmailChange(account_id=account_id, email=normal_email(email)))
+        await insert_entry(work, SELF_UPDATE, object_type="account", object_id=account_id, after={"asked": ["email"]})
 
     async def change(self, work: "Work", token: str) -> None:
         """Whoever has the token reads mail at the new address: it is the account's now, and the old one is told.

@@ -44,7 +44,7 @@ SEAL_CHANGES = (
     "entry_id = kernel_one_off(entry_id)",
     "hash = set_byte(hash, 31, get_byte(hash, 31) # 1)",
     "mac = set_byte(mac, 0, get_byte(mac, 0) # 128)",
-    "key_id = 'f' || substr(key_id, 2)",
+    "key_id = translate(left(key_id, 1), '0123456789abcdef', '123456789abcdef0') || substr(key_id, 2)",
     "sealed_at = sealed_at + interval '1 microsecond'",
 )
 HEAD_CHANGES = (
@@ -53,7 +53,7 @@ HEAD_CHANGES = (
     "number = number - 1",
     "hash = set_byte(hash, 0, get_byte(hash, 0) # 1)",
     "mac = set_byte(mac, 31, get_byte(mac, 31) # 1)",
-    "key_id = 'f' || substr(key_id, 2)",
+    "key_id = translate(left(key_id, 1), '0123456789abcdef', '123456789abcdef0') || substr(key_id, 2)",
     "signed_at = signed_at + interval '1 microsecond'",
     "signature = set_byte(signature, 63, get_byte(signature, 63) # 1)",
 )
