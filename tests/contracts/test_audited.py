@@ -24,7 +24,7 @@ WITHOUT_ENTRY: Mapping[str, str] = {
     "POST /api/v1/auth/refresh": "a session goes on; its beginning and its end are on record",
     "POST /api/v1/auth/password/forgotten": "only a message is sent, which proves nothing yet; anybody may ask",
     "POST /api/v1/auth/email/verification": "only a message is sent, which proves nothing yet; anybody may ask",
-    "POST /api/v1/admin/plugins/plans": "a plan changes nothing, and is kept with who made it; to apply it is on record",
+    "POST /api/v1/admin/plugins/plans": "a plan changes nothing, and says who made it; to apply it is on record",
 }
 """Routes that change nothing that anybody would be asked about, and why."""
 
