@@ -32,8 +32,10 @@ class Served(msgspec.Struct):
 Serve = Callable[..., Served]
 
 
-def serving(folder: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
-    """Gives what starts servers on a migrated database; they are ended when it is resumed."""
+def serving(folder: Path, database_url: str, redis_url: str, **environ: str) -> Iterator[Serve]:
+    """Gives what starts servers on a migrated database; they are ended when it is resumed. `environ` holds settings of
+    all, what is given by name at a start those of one.
+    """
     running: list[subprocess.Popen[bytes]] = []
     env = environment(
         write_config(folder),
@@ -41,16 +43,17 @@ def serving(folder: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
             "PEGBOARD_DATABASE__URL": database_url,
             "PEGBOARD_REDIS__URL": redis_url,
             "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
+            **environ,
         },
     )
 
-    def start(*arguments: str, wait: bool = True) -> Served:
-        log = folder / "serve.log"
+    def start(*arguments: str, wait: bool = True, **own: str) -> Served:
+        log = folder / f"serve-{len(running)}.log"
         with log.open("wb") as output:
             command = [sys.executable, "-m", "pegboard", "serve", *arguments]
-            process = subprocess.Popen(command, env=env, cwd=folder, stdout=output, stderr=output)
+            process = subprocess.Popen(command, env=env | own, cwd=folder, stdout=output, stderr=output)
         running.append(process)
-        served = Served(process, log, env)
+        served = Served(process, log, env | own)
         if not wait:
             return served
         until(lambda: process.poll() is not None or any("url" in line for line in served.lines()))
