@@ -72,7 +72,7 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_ttl: Positive = 900
     refresh_ttl: Positive = 2_592_000
     session_max_age: Positive = 7_776_000
-    refresh_grace: Annotated[int, msgspec.Meta(ge=0, le=30)] = 10
+    refresh_grace: Annotated[int, msgspec.Meta(ge=0, le=30)] = 30
     registration: Literal["open", "verified", "closed"] = "open"
     password_min_length: Annotated[int, msgspec.Meta(ge=8, le=128)] = 12
     hash_threads: Positive = 2
