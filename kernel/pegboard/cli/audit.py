@@ -228,7 +228,10 @@ async def _export(cli: CommandLine, slug: str, since: datetime | None, until: da
     async with open_runtime(cli) as runtime:
         tenant_id = (await operator_of(runtime, slug)).tenant_id
         async for lines in export_trail(runtime.database, SealKeys(runtime.vault), tenant_id, since=since, until=until):
-            file.write(lines)
+            try:
+                file.write(lines)
+            except OSError as error:
+                raise CommandError(f"the export can't be written: {error.strerror}") from error
 
 
 def _read_heads(path: Path) -> list[AuditHead]:

@@ -9,11 +9,13 @@ import pytest
 from pegboard.audit.chain import SealKeys
 from pegboard.audit.sealer import Sealer
 from pegboard.database.urls import master_key_bytes
+from pegboard.jobs.leadership import Leadership
 from pegboard.vault.vault import Vault
 from pegboard_sdk.ids import new_id
 from structlog.testing import capture_logs
 
 from tests.kernel.audit.conftest import add_entries, new_sealer, tamper, verified
+from tests.support.fleet import until
 from tests.support.platform import TestPlatform
 
 INSERT = """
@@ -45,6 +47,28 @@ async def test_each_tenant_has_a_chain_of_its_own(platform: TestPlatform, sealer
     assert (first.seals, second.seals) == (5, 2)
     assert first.head is not None
     assert first.head.number == 5
+
+
+async def test_the_scheduler_seals_by_itself(platform: TestPlatform, tenant: UUID, sealer: Sealer) -> None:
+    """One at a time: a second one stands by, and takes over when the first has gone."""
+    others = new_sealer(platform)
+    others._leadership = Leadership(platform.runtime.database.system, "audit.seal", "another")
+
+    async def sealed(count: int) -> bool:
+        return (await verified(platform, tenant)).seals == count
+
+    first = asyncio.create_task(sealer.run())
+    await add_entries(platform, tenant, 2)
+    await until(lambda: sealed(2))
+    assert not await others._leadership.held()
+    first.cancel()
+    await asyncio.wait((first,))
+    second = asyncio.create_task(others.run())
+    others._leadership._ask_at = 0.0
+    await add_entries(platform, tenant, 1)
+    await until(lambda: sealed(3))
+    second.cancel()
+    await asyncio.wait((second,))
 
 
 async def test_the_order_is_that_of_commits(
