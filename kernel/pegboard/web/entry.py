@@ -20,6 +20,7 @@ from pegboard_sdk.ids import new_id
 from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation
 from pegboard.telemetry.logging import REQUEST, AccessLog
+from pegboard.web.cookies import CSRF_HEADER
 from pegboard.web.exchange import Exchange
 from pegboard.web.leaving import heed
 from pegboard.web.platform import Platform
@@ -74,7 +75,9 @@ class Entry:
         self._cors = CORSConfig(
             allow_origins=list(http.allowed_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Tenant"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", CSRF_HEADER, "X-Tenant"],
+            # A session in cookies is for origins that are named, never for all.
+            allow_credentials="*" not in http.allowed_origins,
             expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"],
         )
         self._security = [
@@ -199,7 +202,8 @@ class Entry:
             if self.allows(origin):
                 if not self._cors.is_allow_all_origins:  # else Litestar's headers have the star
                     headers.append((b"access-control-allow-origin", origin))
-                headers += [(k.lower().encode(), v.encode()) for k, v in self._cors.simple_headers.items()]
+                simple = [(k.lower().encode(), v.encode()) for k, v in self._cors.simple_headers.items()]
+                headers += [(name, value) for name, value in simple if name not in names]  # a preflight has some
         return headers
 
     def _record(self, scope: Any, exchange: Exchange, status: int, seconds: float) -> None:

@@ -130,6 +130,19 @@ async def test_the_listed_front_end_is_ours_too(secured: TestPlatform) -> None:
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.csrf_refused")
 
 
+async def test_the_listed_front_end_may_send_cookies_and_read_the_answer(secured: TestPlatform) -> None:
+    asked = {"access-control-request-method": "DELETE", "access-control-request-headers": "x-csrf-token"}
+    preflight = await secured.client().options(f"{AUTH}/sessions", headers={"origin": FRONT, **asked})
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == FRONT
+    assert preflight.headers["access-control-allow-credentials"] == "true"
+    assert "x-csrf-token" in preflight.headers["access-control-allow-headers"].lower()
+    read = await secured.client().get("/health/live", headers={"origin": FRONT})
+    assert read.headers["access-control-allow-credentials"] == "true"
+    other = await secured.client().options(f"{AUTH}/sessions", headers={"origin": "https://evil.example", **asked})
+    assert (other.status_code, other.headers.get("access-control-allow-credentials")) == (403, None)
+
+
 async def test_another_page_can_not_log_its_visitors_in(platform: TestPlatform, tenant: UUID) -> None:
     eve = await platform.account(tenant)
     _, answer = await browser(platform, eve, origin="https://evil.example")
@@ -214,5 +227,7 @@ async def test_scripts_of_any_origin_still_can_not_use_cookies(
         account = await running.account(await running.tenant())
         _, answer = await browser(running, account, origin="https://anybody.example")
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.csrf_refused")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
     finally:
         await running.stop()
