@@ -26,7 +26,11 @@ __all__ = ("FORMAT", "export_trail")
 FORMAT = "pegboard audit export 1"
 
 _CLOCK_SKEW = 60
-_BOUNDS = """
+_ALL = """
+SELECT min(number) AS first, max(number) AS last, to_jsonb(clock_timestamp()) #>> '{}' AS now
+FROM kernel_audit_seals WHERE tenant_id = $1
+"""
+_PERIOD = """
 SELECT min(s.number) AS first, max(s.number) AS last, to_jsonb(clock_timestamp()) #>> '{}' AS now
 FROM kernel_audit_seals s JOIN kernel_audit_entries e ON e.tenant_id = s.tenant_id AND e.id = s.entry_id
 WHERE s.tenant_id = $1 AND ($2::timestamptz IS NULL OR (e.occurred_at >= $2 AND e.id >= $3))
@@ -48,14 +52,12 @@ async def export_trail(
         TrailUnsound: an entry or a seal was tampered with; the lines so far end without a head.
     """
     async with database.system_reader() as connection:
-        bounds = await connection.fetchrow(
-            _BOUNDS,
-            tenant_id,
-            since,
-            None if since is None else first_id_at(since.timestamp() - _CLOCK_SKEW),
-            until,
-            None if until is None else first_id_at(until.timestamp() + _CLOCK_SKEW),
-        )
+        if since is None and until is None:
+            bounds = await connection.fetchrow(_ALL, tenant_id)
+        else:
+            first_id = None if since is None else first_id_at(since.timestamp() - _CLOCK_SKEW)
+            end_id = None if until is None else first_id_at(until.timestamp() + _CLOCK_SKEW)
+            bounds = await connection.fetchrow(_PERIOD, tenant_id, since, first_id, until, end_id)
         before = await connection.fetchrow(_SEAL, tenant_id, (bounds["first"] or 1) - 1)
     last = START
     if before is not None:

@@ -54,6 +54,8 @@ _ALL, _SINCE = (
     """  # noqa: S608  # our own columns
     for condition in ("", "e.xid >= $1::text::xid8 AND")
 )
+# After a long outage, or on the first day, PostgreSQL sorts for a while before it gives the first entry.
+_LOOK = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
 # Few entries are above the horizon; statistics that lag behind must not make PostgreSQL walk all seals for them.
 _FEW = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 # The head, and what it should be the head of.
@@ -129,7 +131,7 @@ class Sealer:
         sealed = 0
         whole = True
         async with self._database.system_transaction() as reading:
-            await reading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await reading.execute(_LOOK)
             position = await reading.fetchrow(_POSITION)
             horizon = position["horizon"]
             if horizon is None:
