@@ -1,4 +1,4 @@
-"""`pegboard accounts`: make accounts, list them, give and take roles."""
+"""`pegboard accounts`: make accounts, list them, give and take roles, log them out."""
 
 import secrets
 import sys
@@ -20,7 +20,7 @@ __all__ = ("command",)
 
 @click.group("accounts")
 def command() -> None:
-    """Make accounts, list them, give and take roles.
+    """Make accounts, list them, give and take roles, log them out.
 
     \b
     Example:
@@ -113,6 +113,28 @@ def revoke(cli: CommandLine, email: str, roles: tuple[str, ...], tenant: str, as
       pegboard accounts revoke ada@example.com administrator
     """
     _show(run(_change(cli, email, tenant, lambda current: current - set(roles))), as_json)
+
+
+@command.command("log-out")
+@click.argument("email")
+@tenant_option
+@json_option
+@click.pass_obj
+def log_out(cli: CommandLine, email: str, tenant: str, as_json: bool) -> None:
+    """Log an account out everywhere. It can log in again. API keys and clients stay.
+
+    \b
+    Example:
+      pegboard accounts log-out ada@example.com
+    """
+    _show(run(_log_out(cli, email, tenant)), as_json)
+
+
+async def _log_out(cli: CommandLine, email: str, tenant: str) -> Account:
+    async with _service(cli, tenant, plugins=False) as (service, work), work() as uow:
+        account = await service.find(uow, email)
+        await service.log_out(uow, account.id)
+        return account
 
 
 async def _create(cli: CommandLine, data: Register, roles: tuple[str, ...], tenant: str) -> Account:

@@ -20,7 +20,7 @@ from pegboard.authorization.static_segregation import check_account
 from pegboard.identity.authenticator import ANONYMOUS
 from pegboard.identity.credentials import check_password, normal_email
 from pegboard.identity.errors import EmailTaken, LastOfRole, OperatorOnly
-from pegboard.identity.permissions import ACCOUNT_DISABLE, OPERATOR_GRANT, ROLE_GRANT
+from pegboard.identity.permissions import ACCOUNT_DISABLE, OPERATOR_GRANT, ROLE_GRANT, SESSION_END_ANY
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Account, Status
 from pegboard.identity.sessions import SessionService
@@ -207,6 +207,21 @@ class AccountService:
             if status == "disabled":
                 await SessionService(self._runtime).revoke(work, "disabled", account_id=account_id)
         return await self.get(work, account_id)
+
+    async def log_out(self, work: "Work", account_id: UUID) -> None:
+        """End an account's log-ins, wherever they are. API keys and clients stay.
+
+        Raises:
+            NotFound: there is no such account.
+            OperatorOnly: it is an operator's, and only an operator may.
+        """
+        repository = IdentityRepository(work)
+        if await repository.lock_account(account_id, change=True) is None:
+            raise NotFound("There is no such account.")
+        if OPERATOR in await repository.roles(account_id):
+            self._require_operator(work)
+        await insert_entry(work, SESSION_END_ANY, object_type="account", object_id=account_id)
+        await SessionService(self._runtime).revoke(work, "administrator", account_id=account_id, kind="log_in")
 
     @staticmethod
     async def _leave_one(repository: IdentityRepository, account_id: UUID, roles: frozenset[str]) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar.params import QueryParameter
 from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthorized, Unavailable
-from pegboard_sdk.http import Controller, Request, Response, get, post, put
+from pegboard_sdk.http import Controller, Request, Response, delete, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
 from pegboard.identity.accounts import AccountService
@@ -26,7 +26,14 @@ from pegboard.identity.errors import (
 )
 from pegboard.identity.keys import JsonWebKeySet
 from pegboard.identity.log_in import LogInService
-from pegboard.identity.permissions import ACCOUNT_DISABLE, ACCOUNT_LIST, ROLE_GRANT, SELF_READ, SESSION_END
+from pegboard.identity.permissions import (
+    ACCOUNT_DISABLE,
+    ACCOUNT_LIST,
+    ROLE_GRANT,
+    SELF_READ,
+    SESSION_END,
+    SESSION_END_ANY,
+)
 from pegboard.identity.registration import RegistrationService
 from pegboard.identity.schemas import (
     Account,
@@ -146,15 +153,27 @@ class AccountController(Controller):
         """The marketplace's accounts, newest first."""
         return await AccountService(uow.runtime).list(uow, limit=limit, cursor=cursor, email=email)
 
-    @put("/{account_id:uuid}/roles", permission=ROLE_GRANT, errors=(NotFound, InvalidInput, OperatorOnly, LastOfRole))
+    @put(
+        "/{account_id:uuid}/roles",
+        permission=ROLE_GRANT,
+        fresh=True,
+        errors=(NotFound, InvalidInput, OperatorOnly, LastOfRole),
+    )
     async def set_account_roles(self, account_id: UUID, data: Roles, uow: Work) -> Account:
         """Give an account exactly these roles. When one is taken away, the account has to log in again."""
         return await AccountService(uow.runtime).set_roles(uow, account_id, data.roles)
 
-    @put("/{account_id:uuid}/status", permission=ACCOUNT_DISABLE, errors=(NotFound, OperatorOnly, LastOfRole))
+    @put(
+        "/{account_id:uuid}/status", permission=ACCOUNT_DISABLE, fresh=True, errors=(NotFound, OperatorOnly, LastOfRole)
+    )
     async def set_account_status(self, account_id: UUID, data: StatusChange, uow: Work) -> Account:
         """Disable an account, which logs it out everywhere, or let it log in again."""
         return await AccountService(uow.runtime).set_status(uow, account_id, data.status)
+
+    @delete("/{account_id:uuid}/sessions", permission=SESSION_END_ANY, errors=(NotFound, OperatorOnly))
+    async def end_account_sessions(self, account_id: UUID, uow: Work) -> None:
+        """Log an account out everywhere. It can log in again; disabling it prevents that."""
+        await AccountService(uow.runtime).log_out(uow, account_id)
 
 
 class JwksController(Controller):

@@ -15,6 +15,7 @@ __all__ = (
     "SELF_READ",
     "SELF_UPDATE",
     "SESSION_END",
+    "SESSION_END_ANY",
     "SESSION_LIST",
     "SESSION_PROVE",
 )
@@ -23,6 +24,7 @@ SELF_READ = "account:self.read"
 SELF_UPDATE = "account:self.update"
 SESSION_LIST = "account:session.list"
 SESSION_END = "account:session.end"
+SESSION_END_ANY = "account:session.end_any"
 SESSION_PROVE = "account:session.prove"
 ACCOUNT_LIST = "account:account.list"
 ACCOUNT_DISABLE = "account:account.disable"
@@ -34,6 +36,7 @@ PERMISSIONS = (
     Permission(SELF_UPDATE, "change their own password and e-mail address"),
     Permission(SESSION_LIST, "see where they are logged in"),
     Permission(SESSION_END, "log out, here and elsewhere"),
+    Permission(SESSION_END_ANY, "log the marketplace's accounts out"),
     Permission(SESSION_PROVE, "prove anew who they are"),
     Permission(ACCOUNT_LIST, "list the marketplace's accounts"),
     Permission(ACCOUNT_DISABLE, "keep the marketplace's accounts from logging in"),
@@ -43,6 +46,6 @@ PERMISSIONS = (
 
 GRANTS = (
     RoleGrant("member", (SELF_READ, SELF_UPDATE, SESSION_LIST, SESSION_END, SESSION_PROVE)),
-    RoleGrant("administrator", (ACCOUNT_LIST, ACCOUNT_DISABLE, ROLE_GRANT)),
+    RoleGrant("administrator", (SESSION_END_ANY, ACCOUNT_LIST, ACCOUNT_DISABLE, ROLE_GRANT)),
     RoleGrant("operator", (OPERATOR_GRANT,)),
 )

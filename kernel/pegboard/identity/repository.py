@@ -14,7 +14,7 @@ from pegboard.identity.devices import UNKNOWN, Device
 
 __all__ = ("IdentityRepository", "RevokeReason", "SessionKind")
 
-RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "password"]
+RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "password", "administrator"]
 SessionKind = Literal["log_in", "api_key", "client"]
 
 _ACCOUNT = """

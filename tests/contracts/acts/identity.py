@@ -98,6 +98,11 @@ async def set_status(site: Site) -> httpx.Response:
     return await (await site.administrator()).client.put(path, json={"status": "disabled"})
 
 
+async def end_account_sessions(site: Site) -> httpx.Response:
+    ada = await site.member()
+    return await (await site.administrator()).client.delete(f"/api/v1/admin/accounts/{ada.id}/sessions")
+
+
 async def unverified(site: Site) -> Account:
     """Somebody whose address is not proven."""
     ada = await site.member()
@@ -128,4 +133,5 @@ ACTS: Acts = {
     "POST /api/v1/auth/email/verify": verify_email,
     "PUT /api/v1/admin/accounts/{account_id}/roles": set_roles,
     "PUT /api/v1/admin/accounts/{account_id}/status": set_status,
+    "DELETE /api/v1/admin/accounts/{account_id}/sessions": end_account_sessions,
 }

@@ -143,3 +143,18 @@ async def test_a_session_of_a_machine_is_no_log_in(platform: TestPlatform, tenan
         assert await work.fetchval(standing, key["id"])
         await SessionService(platform.runtime).revoke(work, "disabled", account_id=ada.id)
         assert not await work.fetchval(standing, key["id"])
+
+
+async def test_an_administrator_logs_an_account_out(platform: TestPlatform, tenant: UUID) -> None:
+    ada, boss = await platform.account(tenant), await platform.account(tenant, ("member", "administrator"))
+    phone = await log_in(platform, ada, program="Phone")
+    path = f"/api/v1/admin/accounts/{ada.id}/sessions"
+    assert (await phone.delete(path)).status_code == 403
+    assert (await boss.client.delete(path)).status_code == 204
+    assert [(await one.get(f"{AUTH}/me")).status_code for one in (ada.client, phone, boss.client)] == [401, 401, 200]
+    assert await sessions(await log_in(platform, ada, program="Phone")), "they can log in again"
+    nobody = await boss.client.delete(f"/api/v1/admin/accounts/{new_id()}/sessions")
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "not_found")
+    operator = await platform.account(tenant, ("member", "operator"))
+    refused = await boss.client.delete(f"/api/v1/admin/accounts/{operator.id}/sessions")
+    assert (refused.status_code, refused.json()["code"]) == (403, "auth.operator_only")
