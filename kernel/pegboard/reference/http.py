@@ -10,6 +10,7 @@ from pegboard_sdk import outbound
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import Route
 
+from pegboard.identity.errors import CsrfRefused, StepUpRequired
 from pegboard.identity.tokens import TokenInvalid
 from pegboard.isolation.errors import PluginUnavailable
 from pegboard.reference.markdown import cell, code, page, summary, table
@@ -35,6 +36,7 @@ __all__ = ("http_page", "make_document")
 _KERNEL: frozenset[type[DomainError]] = frozenset(
     (
         BadTenant,
+        CsrfRefused,
         HeadersTooLarge,
         IdempotencyKeyInFlight,
         IdempotencyKeyInvalid,
@@ -43,6 +45,7 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         Misdirected,
         OutcomeUnknown,
         PluginUnavailable,
+        StepUpRequired,
         TargetTooLong,
         TermUnknown,
         TokenInvalid,
