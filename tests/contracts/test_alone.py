@@ -40,6 +40,6 @@ async def test_it_boots_and_answers(fleet: Fleet, plugin: str | None) -> None:
     assert (await client.get("/health/ready")).json()["status"] == "ready"
     paths = (await client.get("/openapi.json")).json()["paths"]
     prefixes = {path.split("/")[3] for path in paths if path.startswith("/api/v1/")}
-    assert prefixes - {"auth", "admin", "taxonomies"} == names
+    assert prefixes - {"auth", "admin", "approvals", "taxonomies"} == names
     health = await (await operator(platform)).client.get("/health/plugins")
     assert {one["plugin"]: one["ok"] for one in health.json()["items"]} == dict.fromkeys(names, True)

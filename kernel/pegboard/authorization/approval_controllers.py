@@ -9,6 +9,7 @@ from pegboard_sdk.pagination import Cursor, Limit, Page
 from pegboard_sdk.services import ApprovalState, ApprovalView
 
 from pegboard.authorization.approvals import ApprovalService
+from pegboard.authorization.dynamic_segregation import AlreadyDidTheOther
 from pegboard.authorization.errors import ApprovalClosed, OwnRequest
 from pegboard.authorization.permissions import APPROVAL_DECIDE, APPROVAL_READ, APPROVAL_WITHDRAW
 from pegboard.authorization.schemas import Decision, Rejection
@@ -42,7 +43,7 @@ class ApprovalController(Controller):
         permission=APPROVAL_DECIDE,
         fresh=True,
         status=200,
-        errors=(NotFound, Forbidden, OwnRequest, ApprovalClosed),
+        errors=(NotFound, Forbidden, OwnRequest, AlreadyDidTheOther, ApprovalClosed),
     )
     async def approve_request(self, approval_id: UUID, data: Decision, uow: Work) -> ApprovalView:
         """Approve somebody else's request. What was asked for is done with it; if it can't be, nothing is decided."""

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import msgspec
 from pegboard_sdk.authorization import ApprovalKind
-from pegboard_sdk.errors import Forbidden, InvalidInput, NotFound
+from pegboard_sdk.errors import Conflict, Forbidden, InvalidInput, NotFound
 from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 from pegboard_sdk.services import Approvals, ApprovalState, ApprovalView, Service
 from pegboard_sdk.work import UnitOfWork
 
 from pegboard.audit.writer import insert_entry
 from pegboard.authorization.approval_repository import ApprovalRepository
-from pegboard.authorization.errors import ApprovalClosed, ApprovalOpen, OwnRequest
+from pegboard.authorization.errors import ApprovalClosed, OwnRequest
 from pegboard.authorization.permissions import APPROVAL_DECIDE, APPROVAL_EXPIRE, APPROVAL_REQUEST, APPROVAL_WITHDRAW
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ApprovalService:
             if same and there.requested_by == uow.principal.account_id:
                 return there
             break
-        raise ApprovalOpen("A request like this is waiting for a decision: see GET /api/v1/approvals.")
+        raise Conflict("A request like this is waiting for a decision: see GET /api/v1/approvals.")
 
     async def get(self, uow: "Work", approval_id: UUID) -> ApprovalView:
         """See `Approvals.get`."""

@@ -82,7 +82,7 @@ class AuthorizationController(Controller):
     async def export_matrix_json(self, uow: Work) -> Response[Matrix]:
         """The permission matrix as a file of JSON."""
         matrix = await MatrixService(uow).read()
-        return Response(matrix, headers=_attachment("json"))
+        return Response(matrix, headers={"ETag": f'"{matrix.version}"', **_attachment("json")})
 
     @get("/matrix.csv", permission=MATRIX_READ, media_type="text/csv")
     async def export_matrix_csv(self, uow: Work) -> Response[str]:

@@ -37,7 +37,7 @@ ORDER BY id LIMIT 1
 class AlreadyDidTheOther(Forbidden):
     """A rule keeps two actions on one object apart, and the account did the other one. `detail` says which, and why."""
 
-    code = "authorization.duties_segregated"
+    code = "authorization.already_acted"
 
 
 class DynamicRule(msgspec.Struct, frozen=True, kw_only=True):

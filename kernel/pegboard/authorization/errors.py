@@ -6,7 +6,6 @@ from pegboard_sdk.errors import Conflict, Forbidden
 
 __all__ = (
     "ApprovalClosed",
-    "ApprovalOpen",
     "DutiesSegregated",
     "NotHeld",
     "OwnRequest",
@@ -91,9 +90,3 @@ class ApprovalClosed(Conflict):
     """The request is not open any more."""
 
     code = "authorization.approval_closed"
-
-
-class ApprovalOpen(Conflict):
-    """Another request of this kind is open for the object."""
-
-    code = "authorization.approval_open"

@@ -141,6 +141,6 @@ async def find_holders(work: UnitOfWork, *policies: TenantPolicy) -> list[Holder
 
 def _refusal(rule: StaticRule, who: str) -> DutiesSegregated:
     return DutiesSegregated(
-        f"{rule.first} and {rule.second} must not be held together, and {who} would hold both: {rule.summary}"
-        f" (rule {rule.name}) Take one of them away first."
+        f"The rule {rule.name} keeps {rule.first} and {rule.second} apart, and {who} would hold both: {rule.summary}"
+        " Take one of them away first."
     )

@@ -49,7 +49,7 @@ async def test_a_plugins_rule_keeps_two_roles_apart(platform: TestPlatform, tena
 
 
 async def test_nobody_is_created_with_both(platform: TestPlatform, tenant: UUID) -> None:
-    with pytest.raises(Exception, match="must not be held together"):
+    with pytest.raises(Exception, match="apart, and the account would hold both"):
         await platform.account(tenant, ("finance_clerk", "finance_controller"))
 
 

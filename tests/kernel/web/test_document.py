@@ -81,7 +81,8 @@ def test_the_headers_of_answers_are_declared(operations: list[tuple[Operation, R
         for status in ("429", "503"):
             assert "Retry-After" in operation["responses"][status]["headers"]
     gigs = {f"{verb}_gig" for verb in ("archive", "create", "publish", "read", "restore", "update")}
-    assert tagged == gigs
+    matrix = {"read_matrix", "export_matrix_json", "edit_matrix", "create_role", "describe_role"}
+    assert tagged == gigs | {f"kernel_{name}" for name in matrix}
 
 
 def test_who_is_not_logged_in_may_call_what_anonymous_may(

@@ -70,7 +70,7 @@ async def test_who_has_paid_does_not_approve(platform: TestPlatform, tenant: UUI
     assert (await fund(deal)).status_code == 200
     approval = await ask(platform, clerk, deal, limit=0)
     refused = await approve(payer, approval)
-    assert (refused.status_code, refused.json()["code"]) == (403, "authorization.duties_segregated")
+    assert (refused.status_code, refused.json()["code"]) == (403, "authorization.already_acted")
     assert "own payment" in refused.json()["detail"]
     assert await state(platform, deal) == "held"
     assert (await approve(other, approval)).status_code == 200
