@@ -1,9 +1,11 @@
 """The kernel's own tables as Piccolo tables: those of this package, and all of them together."""
 
 from pegboard_sdk.database import PiccoloApp
-from piccolo.columns import UUID, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
+
+from pegboard.identity.tables import TransactionId
 
 __all__ = ("TABLES", "KernelTenant", "kernel_app")
 
@@ -14,7 +16,12 @@ class KernelTenant(Table, tablename="kernel_tenants"):
     id = UUID(primary_key=True, default=None)
     slug = Text(null=False, default=None, unique=True)
     name = Text(null=False, default=None)
+    status = Text(null=False, default="active")
+    status_reason = Text(null=False, default="")
+    version = BigInt(null=False, default=1)
+    changed_xid = TransactionId(null=False, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
+    updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
 
 TABLES: tuple[type[Table], ...] = (KernelTenant,)
@@ -27,12 +34,27 @@ def kernel_app() -> PiccoloApp:
     from pegboard.identity import tables as identity
     from pegboard.isolation import tables as isolation
     from pegboard.jobs import tables as jobs
+    from pegboard.machines import tables as machines
     from pegboard.plugins import tables as plugins
     from pegboard.plugins.removal import tables as removal
     from pegboard.records import tables as records
     from pegboard.taxonomies import tables as taxonomies
+    from pegboard.tenancy import tables as tenancy
     from pegboard.vault import tables as vault
     from pegboard.web import tables as web
 
-    areas = (identity, authorization, audit, vault, isolation, jobs, plugins, removal, records, taxonomies, web)
+    areas = (
+        identity,
+        authorization,
+        audit,
+        vault,
+        isolation,
+        jobs,
+        machines,
+        plugins,
+        removal,
+        records,
+        taxonomies,
+        web,
+    )
     return PiccoloApp(name="kernel", tables=(*TABLES, *(table for area in areas for table in area.TABLES)))

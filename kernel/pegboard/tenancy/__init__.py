@@ -1,0 +1,1 @@
+"""Tenants, their host names, and the organisations inside a tenant."""
