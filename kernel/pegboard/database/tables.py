@@ -39,7 +39,6 @@ def kernel_app() -> PiccoloApp:
     from pegboard.plugins.removal import tables as removal
     from pegboard.records import tables as records
     from pegboard.taxonomies import tables as taxonomies
-    from pegboard.tenancy import tables as tenancy
     from pegboard.vault import tables as vault
     from pegboard.web import tables as web
 

@@ -30,6 +30,7 @@ UPDATE kernel_jobs AS job
        started_at = now(), heartbeat_at = now(), updated_at = now()
   FROM unnest($1::uuid[], $2::bigint[]) AS token (id, fence)
  WHERE job.id = token.id AND job.id = ANY($1) AND job.fence = token.fence AND job.state IN ('queued', 'sent')
+   AND job.tenant_id <> ALL(ARRAY(SELECT id FROM kernel_tenants WHERE status = 'suspended'))
 RETURNING job.id, job.fence, job.tenant_id, job.plugin, job.name, job.payload, job.attempts, job.max_attempts,
           job.trace, job.request_id, job.created_at
 """
@@ -103,7 +104,9 @@ def _columns(tokens: Sequence[Token]) -> tuple[list[UUID], list[int]]:
 
 
 async def claim(pool: asyncpg.Pool, tokens: Sequence[Token], worker: str) -> list[Claimed]:
-    """Claim what of `tokens` is still to be run. Left out: claimed by somebody else, finished, parked."""
+    """Claim what of `tokens` is still to be run. Left out: claimed by somebody else, finished, parked, of a
+    suspended tenant.
+    """
     return [Claimed(**row) for row in await pool.fetch(_CLAIM, *_columns(tokens), worker)]
 
 

@@ -56,7 +56,9 @@ SELECT count(*) FROM batch
 
 _TAKE_DUE = """
 UPDATE kernel_jobs AS job
-   SET state = CASE WHEN job.name = ANY($2) THEN 'sent' ELSE 'parked' END,
+   SET state = CASE WHEN job.name = ANY($2) AND job.tenant_id <> ALL(ARRAY(
+           SELECT id FROM kernel_tenants WHERE status = 'suspended'
+       )) THEN 'sent' ELSE 'parked' END,
        run_at = least(job.run_at, now()), sent_at = now(), updated_at = now()
  WHERE job.id = ANY(ARRAY(
            SELECT id FROM kernel_jobs WHERE state = 'queued' AND run_at <= now() + make_interval(secs => $3)
@@ -78,14 +80,15 @@ async def relay_events(pool: Connections, catalog: Catalog) -> int:
 
 
 async def take_due(pool: Connections, catalog: Catalog, *, ahead: float = 0.0) -> tuple[int, list[Token]]:
-    """Mark a batch of due jobs as sent, and park those that nothing can run. Gives their number and the tokens to send.
+    """Mark a batch of due jobs as sent, and park those that nothing can run and those of suspended tenants. Gives their
+    number and the tokens to send.
 
     `ahead`: also jobs that are due within so many seconds.
     """
     rows = await pool.fetch(_TAKE_DUE, BATCH, catalog.names, ahead)
     parked = sorted({row["name"] for row in rows if not row["sent"]})
     if parked:
-        log.warning("jobs.parked", jobs=parked, reason="no enabled plugin has them")
+        log.warning("jobs.parked", jobs=parked, reason="no enabled plugin has them, or their tenant is suspended")
     rows.sort(key=lambda row: row["run_at"])
     return len(rows), [(row["id"], row["fence"]) for row in rows if row["sent"]]
 

@@ -85,7 +85,9 @@ async def next_due(pool: asyncpg.Pool, names: Iterable[str]) -> datetime | None:
 
 
 async def fire_due(pool: asyncpg.Pool, registry: Registry, names: Iterable[str], now: datetime) -> int:
-    """Fire what is due at `now`: a job in each tenant, however many times were missed. Gives how many fired."""
+    """Fire what is due at `now`: a job in each tenant that is not suspended, however many times were missed. Gives how
+    many fired.
+    """
     fired = 0
     for row in await pool.fetch(_DUE, list(names), now):
         if await _fire(pool, registry, registry.schedules[row["name"]], row["next_at"], now):
@@ -99,7 +101,8 @@ async def _fire(pool: asyncpg.Pool, registry: Registry, schedule: Schedule, due_
         next_at = fires_after(schedule.cron, schedule.timezone, now)
         if await connection.execute(_MOVE, schedule.name, due_at, next_at) != "UPDATE 1":
             return False
-        tenants = [row["id"] for row in await connection.fetch("SELECT id FROM kernel_tenants ORDER BY id")]
+        found = await connection.fetch("SELECT id FROM kernel_tenants WHERE status = 'active' ORDER BY id")
+        tenants = [row["id"] for row in found]
         await connection.execute(
             _ENQUEUE,
             [new_id() for _ in tenants],

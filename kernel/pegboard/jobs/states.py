@@ -4,7 +4,8 @@ queued ──relay──▶ sent ──claim──▶ running ──▶ succeede
   ▲                 │               │ │
   │◀──lost by Redis─┘               │ └─────▶ dead      the last attempt failed; a redrive queues it again
   │◀──failed, rescued, shut down────┘
-  └──▶ parked                                           no enabled plugin has the job; queued again once one has
+  └──▶ parked                                           no enabled plugin has the job, or its tenant is suspended;
+                                                        queued again once that has changed
 """
 
 from typing import Literal, get_args

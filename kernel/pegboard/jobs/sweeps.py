@@ -59,7 +59,9 @@ RETURNING job.id, job.name, job.state, stuck.worker
 _REVIVE_PARKED = """
 UPDATE kernel_jobs AS job SET state = 'queued', updated_at = now()
  WHERE job.id = ANY(ARRAY(
-           SELECT id FROM kernel_jobs WHERE state = 'parked' AND name = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED))
+           SELECT id FROM kernel_jobs WHERE state = 'parked' AND name = ANY($1)
+           AND tenant_id <> ALL(ARRAY(SELECT id FROM kernel_tenants WHERE status = 'suspended'))
+           LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 _DELETE_JOBS = """

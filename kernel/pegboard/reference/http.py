@@ -16,9 +16,9 @@ from pegboard.isolation.errors import PluginUnavailable
 from pegboard.reference.markdown import cell, code, page, summary, table
 from pegboard.reference.subject import Subject
 from pegboard.taxonomies.service import TermUnknown
+from pegboard.tenancy.errors import BadHost, BadTenant, HostUnknown, OtherTenant, TenantNotFound, TenantSuspended
 from pegboard.web.app import declared_routes, routers
 from pegboard.web.entry import HeadersTooLarge, Misdirected, TargetTooLong
-from pegboard.web.gate import BadTenant
 from pegboard.web.idempotency import (
     IdempotencyKeyInFlight,
     IdempotencyKeyInvalid,
@@ -35,18 +35,23 @@ __all__ = ("http_page", "make_document")
 
 _KERNEL: frozenset[type[DomainError]] = frozenset(
     (
+        BadHost,
         BadTenant,
         CsrfRefused,
         HeadersTooLarge,
+        HostUnknown,
         IdempotencyKeyInFlight,
         IdempotencyKeyInvalid,
         IdempotencyKeyMissing,
         IdempotencyKeyReused,
         Misdirected,
+        OtherTenant,
         OutcomeUnknown,
         PluginUnavailable,
         StepUpRequired,
         TargetTooLong,
+        TenantNotFound,
+        TenantSuspended,
         TermUnknown,
         TokenInvalid,
         TooDeep,

@@ -20,6 +20,7 @@ from pegboard_sdk.errors import (
 )
 
 from pegboard.database.pool import is_lost
+from pegboard.tenancy.errors import TenantSuspended
 
 __all__ = ("PROBLEM_JSON", "OutcomeUnknown", "encode_problem", "to_domain_error")
 
@@ -142,6 +143,8 @@ def _from_postgres(error: asyncpg.PostgresError) -> DomainError | None:
     state: str = getattr(error, "sqlstate", None) or ""
     if state == "PB401":
         return Unauthorized("The session has ended: log in again.")
+    if state == "PB403":
+        return TenantSuspended()
     if state in ("40001", "40P01"):
         return Unavailable("Others are changing the same things. Try again.", retry_after=1)
     if state == "57014":
