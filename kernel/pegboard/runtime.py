@@ -46,7 +46,7 @@ class Runtime:
         self.metrics = metrics
         self.refusals = Refusals(database)
         self.trail = Trail(database)
-        self.http = HttpClient()
+        self.http = HttpClient(config.outbound)
         self.tracing = Tracing()
         self.breakers = Breakers(config.isolation, metrics)
         self._registry = EMPTY

@@ -1,8 +1,8 @@
 """HTTP to other programs: `uow.outbound` of a stepped unit of work.
 
 The kernel keeps the connections, checks the host against `capabilities.outbound_hosts` of the acting plugin's manifest,
-bounds time and size, passes the trace context on, counts, and puts each call on record (method, address without query,
-status, time; never headers or bodies).
+refuses what leads into a private network, bounds time and size, passes the trace context on, counts, and puts each call
+on record (method, address without query, status, time; never headers or bodies).
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -18,6 +18,7 @@ __all__ = (
     "Outbound",
     "OutboundAddressInvalid",
     "OutboundFailed",
+    "OutboundRefused",
     "OutboundResponse",
     "OutboundStream",
     "OutboundTimeout",
@@ -38,6 +39,21 @@ class OutboundTimeout(OutboundFailed):
     """The other program took too long. Whether it did what it was asked is not known."""
 
     code = "outbound_timeout"
+
+
+class OutboundRefused(OutboundFailed):
+    """The address leads into the platform's own network, or to a port that is not for calls: nothing was sent.
+
+    Only `[pegboard.outbound]` of the administrator's plugins.toml can allow it.
+    """
+
+    code = "outbound_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This address is not called: it leads into a private network, or to an unusual port. Only the platform's"
+            " administrator can allow it."
+        )
 
 
 class OutboundTooLarge(OutboundFailed):

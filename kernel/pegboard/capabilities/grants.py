@@ -1,6 +1,6 @@
 """What a plugin's manifest lets it use, compiled once per registry."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 from pegboard_sdk.errors import CapabilityDenied
@@ -66,9 +66,16 @@ class Grant:
         """Whether the plugin may call `where`, by its manifest's names and its settings."""
         if any(rule.allows(where) for rule in self._hosts):
             return True
+        return any(rule is not None and rule.allows(where) for rule in self._setting_rules())
+
+    def names_port(self, where: Destination) -> bool:
+        """Whether the manifest, or a setting that it points to, names the very port of `where`."""
+        rules = (*self._hosts, *(rule for rule in self._setting_rules() if rule is not None))
+        return any(rule.port is not None and rule.allows(where) for rule in rules)
+
+    def _setting_rules(self) -> Iterator[HostRule | None]:
         addresses = (getattr(self._settings, field, "") for field in self._configured)
-        rules = (HostRule.of_url(address) for address in addresses if isinstance(address, str) and address)
-        return any(rule is not None and rule.allows(where) for rule in rules)
+        return (HostRule.of_url(address) for address in addresses if isinstance(address, str) and address)
 
     def denied_host(self, where: Destination) -> CapabilityDenied:
         """What calling `where` is refused with."""

@@ -7,11 +7,13 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from pegboard_sdk.errors import CapabilityDenied
 from pegboard_sdk.outbound import (
     MAX_BYTES,
     Outbound,
     OutboundFailed,
+    OutboundRefused,
     OutboundResponse,
     OutboundTimeout,
     OutboundTooLarge,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ("OutboundHandle",)
 
 _USER_AGENT = "Pegboard"
+log = structlog.get_logger("pegboard.outbound")
 
 
 class OutboundHandle(Outbound):
@@ -100,9 +103,10 @@ class OutboundHandle(Outbound):
         if (trace := current_traceparent()) is not None:
             sent["traceparent"] = trace
         encoded = {name.encode(): value.encode() for name, value in sent.items()}
-        client = await work.runtime.http.get()
-        began, status = time.perf_counter(), 0
+        client = await work.runtime.http.get(work.plugin)
+        began, status, refused = time.perf_counter(), 0, False
         try:
+            self._check_port(where)
             async with _patience(each):
                 request = client.build_request(method, where.url, headers=encoded, content=body)
                 response = await client.send(request, stream=True)
@@ -111,12 +115,22 @@ class OutboundHandle(Outbound):
                 yield _Answer(response, max_bytes, each)
             finally:
                 await response.aclose()
+        except OutboundRefused:
+            refused = True
+            log.warning(
+                "outbound.refused",
+                plugin=work.plugin,
+                address=where.shown,
+                request_id=work.request_id,
+                hint=f"to allow it, name the host in [pegboard.outbound] private_hosts for {work.plugin}",
+            )
+            raise
         except httpx.TimeoutException as error:
             raise OutboundTimeout("The other program did not answer in time. Try again in a moment.") from error
         except httpx.HTTPError as error:
             raise OutboundFailed("The other program can't be reached, or broke off. Try again in a moment.") from error
         finally:
-            self._record(method, where, status, time.perf_counter() - began)
+            self._record(method, where, status, time.perf_counter() - began, refused=refused)
 
     async def _check(self, method: str, where: Destination) -> None:
         grant = self._work.grant
@@ -131,9 +145,17 @@ class OutboundHandle(Outbound):
         self._work.runtime.metrics.observe_outbound(self._work.plugin, "refused", 0.0)
         raise self._work.refused(denied, f"{method} {where.shown}")
 
-    def _record(self, method: str, where: Destination, status: int, seconds: float) -> None:
+    def _check_port(self, where: Destination) -> None:
+        grant = self._work.grant
+        if grant is None or grant.names_port(where):
+            return
+        if not self._work.runtime.http.reach(self._work.plugin).allows_port(where.host, where.port):
+            raise OutboundRefused
+
+    def _record(self, method: str, where: Destination, status: int, seconds: float, *, refused: bool) -> None:
         work = self._work
-        work.runtime.metrics.observe_outbound(work.plugin, f"{status // 100}xx" if status else "failed", seconds)
+        outcome = "refused" if refused else f"{status // 100}xx" if status else "failed"
+        work.runtime.metrics.observe_outbound(work.plugin, outcome, seconds)
         work.runtime.trail.note(
             Use(
                 principal=work.principal,
@@ -142,8 +164,8 @@ class OutboundHandle(Outbound):
                 object_type="address",
                 object_id=f"{method} {where.shown}"[:300],
                 detail={"plugin": work.plugin, "status": status or None, "ms": round(seconds * 1000, 1)},
-                outcome="success" if status else "failed",
-                reason=None if status else "no answer",
+                outcome="success" if status else "refused" if refused else "failed",
+                reason=None if status else "a private address or an unusual port" if refused else "no answer",
             ),
             counted=False,
         )

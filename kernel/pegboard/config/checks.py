@@ -68,6 +68,14 @@ def _link(link: str) -> None:
         raise ValueError('must be an address with {token} in it, such as "https://app.example/{kind}#{token}"')
 
 
+def _private_hosts(hosts: Mapping[str, list[str]]) -> None:
+    from pegboard.capabilities.reach import PrivateHost  # which knows the configuration's shape
+
+    for entries in hosts.values():
+        for entry in entries:
+            PrivateHost.parse(entry)
+
+
 def _pin(pin: str) -> None:
     if pin and not _PIN.match(pin):
         raise ValueError('must look like "sha256:" and 64 hex digits: `pegboard plugins hash NAME` prints it')
@@ -91,6 +99,7 @@ PLUGIN_CHECKS: Mapping[str, Callable[[Any], None]] = {"pin": _pin, "blocked": _b
 CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "database": {"url": _database, "app_url": _database, "system_url": _database},
     "mail": {"sender": _sender, "link": _link},
+    "outbound": {"private_hosts": _private_hosts},
     "redis": {"url": _redis},
     "secrets": {"master_key": _master_key, "earlier_master_keys": _master_keys},
 }

@@ -16,6 +16,7 @@ __all__ = (
     "JobsConfig",
     "LogConfig",
     "MailConfig",
+    "OutboundConfig",
     "PluginEntry",
     "RedisConfig",
     "SecretsConfig",
@@ -104,6 +105,15 @@ class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: str = ""
 
 
+class OutboundConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls to other programs. `private_hosts`, by plugin (or `*`), are those of the platform's own network that may be
+    called; `ports` are those that may be called where a plugin's manifest or `private_hosts` names none.
+    """
+
+    ports: list[Annotated[int, msgspec.Meta(ge=1, le=65535)]] = msgspec.field(default_factory=lambda: [80, 443])
+    private_hosts: dict[str, list[str]] = {}
+
+
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Workers. Times in seconds; `retention_days` is how long finished jobs and relayed events are kept."""
 
@@ -189,6 +199,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     auth: AuthConfig = AuthConfig()
     administrator: AdministratorConfig = AdministratorConfig()
     mail: MailConfig = MailConfig()
+    outbound: OutboundConfig = OutboundConfig()
     jobs: JobsConfig = JobsConfig()
     isolation: IsolationConfig = IsolationConfig()
     secrets: SecretsConfig = SecretsConfig()

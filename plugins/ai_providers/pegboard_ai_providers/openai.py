@@ -14,7 +14,14 @@ import msgspec
 from pegboard_sdk import Secret, SteppedUnitOfWork
 from pegboard_sdk.ai import AIProvider, ChatChunk, ChatCompletion, ChatRequest, TokenUsage
 from pegboard_sdk.errors import DomainError
-from pegboard_sdk.outbound import Outbound, OutboundAddressInvalid, OutboundFailed, OutboundStream, OutboundTooLarge
+from pegboard_sdk.outbound import (
+    Outbound,
+    OutboundAddressInvalid,
+    OutboundFailed,
+    OutboundRefused,
+    OutboundStream,
+    OutboundTooLarge,
+)
 
 from pegboard_ai_providers.errors import ProviderAnswerUnreadable, ProviderBusy, ProviderFailed, ProviderNotSetUp
 
@@ -150,6 +157,12 @@ class _Bound:
                 yield response
         except OutboundAddressInvalid as error:
             raise _not_set_up("The language model's address is none") from error
+        except OutboundRefused as error:
+            raise ProviderNotSetUp(
+                "The language model's address is in a private network: the administrator has to name it in"
+                " [pegboard.outbound] private_hosts for ai_providers.",
+                retry_after=300,
+            ) from error
         except OutboundTooLarge as error:
             raise ProviderAnswerUnreadable("The provider's answer is too large.") from error
         except OutboundFailed as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,25 @@ import msgspec
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from pegboard.plugins.compile import compile_registry
 from pegboard.plugins.registry import Registry
 from pegboard.vault.store import SecretStore
 from pegboard.work import SteppedWork
 from pegboard_sdk import Secret, new_id
 from pegboard_sdk.errors import CapabilityDenied
-from pegboard_sdk.outbound import OutboundAddressInvalid, OutboundFailed, OutboundTimeout, OutboundTooLarge
+from pegboard_sdk.outbound import (
+    OutboundAddressInvalid,
+    OutboundFailed,
+    OutboundRefused,
+    OutboundTimeout,
+    OutboundTooLarge,
+)
 from pegboard_sdk.services import AuditLog
 
 from tests.kernel.capabilities.conftest import MakeRegistry, made_up
 from tests.kernel.capabilities.server import Server, response
 from tests.support.platform import TestPlatform
+from tests.support.servers import make_config
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -192,3 +201,32 @@ async def test_calls_are_counted(platform: TestPlatform, work: SteppedWork):
     async with Server(response(status=503)) as server:
         await work.outbound.request("GET", server.url)
     assert b'pegboard_outbound_requests_total{outcome="5xx",plugin="caller"}' in platform.runtime.metrics.render()
+
+
+async def test_a_private_address_is_refused_on_record_and_counted(
+    tmp_path: Path, database_url: str, redis_url: str, tenant: UUID
+):
+    """A platform whose plugins.toml allows none, as it is by default."""
+    running = TestPlatform(make_config(tmp_path, database_url, redis_url, PEGBOARD_OUTBOUND__PRIVATE_HOSTS="{}"))
+    await running.start()
+    try:
+        async with Server(response()) as server:
+            caller = made_up("caller", outbound_hosts=["localhost", "127.0.0.1"])
+            registry = compile_registry([*running.registry.plugins, caller], [])
+            work = stepped(running, registry, tenant)
+            port = server.url.rpartition(":")[2]
+            for host in ("127.0.0.1", "localhost"):
+                with pytest.raises(OutboundRefused, match="private network"):
+                    await work.outbound.request("GET", f"http://{host}:{port}/?key=s3cret")
+            with pytest.raises(OutboundRefused):
+                await work.outbound.request("GET", "http://localhost/")
+            recorded = await calls(running, tenant)
+            assert [call["object"] for call in recorded] == [
+                f"GET http://127.0.0.1:{port}/", f"GET http://localhost:{port}/", "GET http://localhost/"
+            ]  # fmt: skip
+            assert {call["outcome"] for call in recorded} == {"refused"}
+            metrics = running.runtime.metrics.render()
+            assert b'pegboard_outbound_requests_total{outcome="refused",plugin="caller"} 3.0' in metrics
+    finally:
+        await running.stop()
+    assert server.connections == 0

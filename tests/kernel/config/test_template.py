@@ -32,7 +32,10 @@ def test_the_template_shows_every_setting_with_its_default(tmp_path: Path):
     written = tomllib.loads(path.read_text())["pegboard"]
     config = load_config(path, {})
 
-    defaults = Config(var=str(tmp_path / "var"), path=str(path), plugins=config.plugins)
+    # What the file says of its own: a model on this machine may be called.
+    private_hosts = {"ai_providers": ["localhost", "127.0.0.1", "::1"]}
+    outbound = msgspec.structs.replace(Config().outbound, private_hosts=private_hosts)
+    defaults = Config(var=str(tmp_path / "var"), path=str(path), plugins=config.plugins, outbound=outbound)
     assert config == defaults
     for name in Config.__struct_fields__:
         value = getattr(defaults, name)
