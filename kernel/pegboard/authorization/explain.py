@@ -91,7 +91,7 @@ async def explain(work: "Work", account_id: UUID, permission: str, reference: st
         *_about_grants(permission, plugin, roles, overrides),
         *(stop.detail for stop in stops),
         *([judged.why] if judged is not None else []),
-        *_about_proof(work, routes),
+        *_about_proof(work, routes, session),
     ]
     held = subject.may(permission) and session.status == "active"
     fits = judged is None or judged.allowed is not False
@@ -238,12 +238,13 @@ def _from(one: RoleReason, plugin: str) -> str:
     return said if one.until is None else f"{said}; the account has the role until {_shown(one.until)}"
 
 
-def _about_proof(work: "Work", routes: list[RouteReason]) -> list[str]:
+def _about_proof(work: "Work", routes: list[RouteReason], session: SessionReason) -> list[str]:
     fresh = [f"{one.method} {one.path}" for one in routes if one.fresh]
     if not fresh:
         return []
     ttl = work.runtime.config.auth.fresh_ttl
-    return [f"{', '.join(fresh)} also needs a proof of who asks that is no older than {ttl} s (step-up)."]
+    said = f"{', '.join(fresh)} also needs a proof of who asks that is no older than {ttl} s (step-up)"
+    return [f"{said}." if session.last_proof is None else f"{said}; the last one is of {_shown(session.last_proof)}."]
 
 
 def _shown(moment: datetime) -> str:

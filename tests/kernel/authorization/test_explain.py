@@ -99,7 +99,7 @@ async def test_a_disabled_account_does_nothing(platform: TestPlatform, tenant: U
 async def test_a_fresh_proof_is_named(platform: TestPlatform, tenant: UUID) -> None:
     admin = await platform.account(tenant, ADMINISTRATOR)
     said = await why(admin, admin, "account:matrix.edit")
-    assert "no older than 300 s (step-up)" in said["because"][-1]
+    assert "no older than 300 s (step-up); the last one is of " in said["because"][-1]
 
 
 async def test_a_rule_that_fails_is_its_plugins_failure(platform: TestPlatform, tenant: UUID) -> None:
