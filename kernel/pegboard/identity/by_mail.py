@@ -18,6 +18,7 @@ from pegboard.identity.letters import (
     reset_password,
     verify_address,
 )
+from pegboard.identity.markets import market_of
 from pegboard.identity.one_time_tokens import OneTimeTokens
 from pegboard.identity.repository import IdentityRepository
 from pegboard.jobs.sealed import Sealed, seal, unseal
@@ -107,9 +108,8 @@ async def _register(work: "Work", asked: Registration) -> None:
     )
     if token is None:
         return
-    market = await repository.market_name()
-    link = work.runtime.config.mail.link
-    letter = verify_address(asked.email, market, token, link) if fresh else known_address(asked.email, market)
+    market = await market_of(work)
+    letter = verify_address(asked.email, market, token) if fresh else known_address(asked.email, market)
     await send_mail(work, letter)
 
 
@@ -129,8 +129,8 @@ async def mail_verification(work: "Work", account_id: UUID, email: str) -> None:
     config = work.runtime.config
     token = await OneTimeTokens(work).issue(account_id, "verify_email", email=email, ttl=config.auth.verify_ttl)
     if token is not None:
-        market = await IdentityRepository(work).market_name()
-        await send_mail(work, verify_address(email, market, token, config.mail.link))
+        market = await market_of(work)
+        await send_mail(work, verify_address(email, market, token))
 
 
 async def _reset_password(work: "Work", asked: PasswordForgotten) -> None:
@@ -142,8 +142,8 @@ async def _reset_password(work: "Work", asked: PasswordForgotten) -> None:
         account["id"], "reset_password", email=account["email"], ttl=config.auth.reset_ttl
     )
     if token is not None:
-        market = await repository.market_name()
-        await send_mail(work, reset_password(account["email"], market, token, config.mail.link))
+        market = await market_of(work)
+        await send_mail(work, reset_password(account["email"], market, token))
 
 
 async def _change_email(work: "Work", asked: EmailChange) -> None:
@@ -157,9 +157,9 @@ async def _change_email(work: "Work", asked: EmailChange) -> None:
     )
     if token is None:
         return
-    market = await repository.market_name()
+    market = await market_of(work)
     if taken_by is None or taken_by["id"] == asked.account_id:
-        await send_mail(work, confirm_address(asked.email, market, token, config.mail.link))
+        await send_mail(work, confirm_address(asked.email, market, token))
     else:
         await send_mail(work, known_address(asked.email, market))
     await send_mail(work, address_asked_for(account["email"], market))

@@ -9,6 +9,7 @@ from pegboard.identity.by_mail import EmailChange, Verification, answer_by_mail
 from pegboard.identity.credentials import normal_email
 from pegboard.identity.errors import EmailTaken
 from pegboard.identity.letters import address_changed
+from pegboard.identity.markets import market_of
 from pegboard.identity.one_time_tokens import OneTimeTokens
 from pegboard.identity.permissions import SELF_UPDATE
 from pegboard.identity.repository import IdentityRepository
@@ -81,4 +82,4 @@ class EmailService:
         await insert_entry(
             work, SELF_UPDATE, object_type="account", object_id=account_id, after={"changed": ["email"]}, actor=actor
         )
-        await send_mail(work, address_changed(account["email"], await repository.market_name()))
+        await send_mail(work, address_changed(account["email"], await market_of(work)))

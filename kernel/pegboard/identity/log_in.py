@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pegboard.audit.writer import record_refusal
 from pegboard.identity.devices import UNKNOWN, Device
-from pegboard.identity.errors import AccountDisabled, BadCredentials
+from pegboard.identity.errors import AccountDisabled, BadCredentials, EmailNotVerified
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Challenge
 from pegboard.identity.sessions import SESSION_OPEN, OpenSession
@@ -50,8 +50,9 @@ class LogInService:
         try:
             async with uow.step() as work:
                 return await self._sign_in(work, account_id, stored, renewed, device)
-        except AccountDisabled:
-            await self._refused(uow, account_id, "disabled")
+        except (AccountDisabled, EmailNotVerified) as refusal:
+            reason = "disabled" if isinstance(refusal, AccountDisabled) else "address not proven"
+            await self._refused(uow, account_id, reason)
             raise
 
     @staticmethod

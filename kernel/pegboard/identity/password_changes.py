@@ -10,6 +10,7 @@ from pegboard.identity.by_mail import PasswordForgotten, answer_by_mail
 from pegboard.identity.credentials import check_password, normal_email
 from pegboard.identity.errors import BadCredentials
 from pegboard.identity.letters import password_changed
+from pegboard.identity.markets import market_of
 from pegboard.identity.one_time_tokens import OneTimeTokens
 from pegboard.identity.permissions import SELF_UPDATE
 from pegboard.identity.repository import IdentityRepository
@@ -96,4 +97,4 @@ class PasswordService:
         await SessionService(self._runtime).revoke(
             work, "password", account_id=account_id, kind="log_in", besides=besides
         )
-        await send_mail(work, password_changed(email, await repository.market_name()))
+        await send_mail(work, password_changed(email, await market_of(work)))

@@ -13,6 +13,7 @@ from pegboard.audit.writer import insert_entry
 from pegboard.identity.devices import UNKNOWN, Device
 from pegboard.identity.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
 from pegboard.identity.letters import session_stolen
+from pegboard.identity.markets import market_of
 from pegboard.identity.permissions import SESSION_END, SESSION_PROVE
 from pegboard.identity.refresh_tokens import RefreshTokens
 from pegboard.identity.repository import IdentityRepository, RevokeReason, SessionKind
@@ -268,4 +269,4 @@ class SessionService:
         session = await repository.log_in(session_id, account_id=account_id)
         if account is not None and session is not None:
             where = " · ".join(filter(None, (session["user_agent"], session["ip"]))) or "of an unknown device"
-            await send_mail(work, session_stolen(account["email"], await repository.market_name(), where))
+            await send_mail(work, session_stolen(account["email"], await market_of(work), where))

@@ -1,44 +1,22 @@
 """What is proven by mail: an address, another address, a forgotten password. Who asks is told nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 from pegboard.identity.letters import reset_password
+from pegboard.identity.markets import Market
 from pegboard.identity.one_time_tokens import MAX_AN_HOUR
 from pegboard_sdk.ids import new_id
 
 from tests.support.at_rest import dump
 from tests.support.mailbox import Mailbox
 from tests.support.platform import PASSWORD, Account, TestPlatform
+from tests.support.statements import statements
 
 AUTH = "/api/v1/auth"
 OTHER = "another correct horse"
-
-
-@asynccontextmanager
-async def statements(platform: TestPlatform) -> AsyncIterator[list[str]]:
-    """The statements that the application's connections run meanwhile."""
-    seen: list[str] = []
-
-    def note(record: Any) -> None:
-        seen.append(record.query)
-
-    async def on_all(call: Callable[[Any], None]) -> None:
-        pool = platform.runtime.database.app
-        async with AsyncExitStack() as stack:
-            for connection in [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_max_size())]:
-                call(connection)
-
-    await on_all(lambda connection: connection.add_query_logger(note))
-    try:
-        yield seen
-    finally:
-        await on_all(lambda connection: connection.remove_query_logger(note))
 
 
 async def logs_in(platform: TestPlatform, account: Account, *, email: str = "", password: str = PASSWORD) -> bool:
@@ -240,7 +218,8 @@ async def test_an_address_that_was_taken_meanwhile_is_refused(
 
 
 async def test_a_link_is_to_the_configured_page() -> None:
-    letter = reset_password("ada@example.com", "Market", "pgo_x", "https://app.example/{kind}#{token}")
+    market = Market(name="Market", link="https://app.example/{kind}#{token}")
+    letter = reset_password("ada@example.com", market, "pgo_x")
     assert "https://app.example/reset_password#pgo_x" in letter.text
 
 
