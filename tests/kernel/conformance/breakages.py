@@ -215,6 +215,11 @@ PLATFORM: Mapping[str, Break] = {
         'RoleGrant("member", (READ, SEND)),',
         'RoleGrant("member", (READ,)), RoleGrant("anonymous", (SEND,)),',
     ),
+    "audit.privileged": replacing(
+        "permissions.py",
+        'RoleGrant("member", (READ, SEND)),',
+        'RoleGrant("member", (READ,)), RoleGrant("administrator", (SEND,)),',
+    ),
     "routes.answer": replacing(
         "controllers.py", "return await GreetingService(uow).send(data)", 'raise ValueError("oh")'
     ),

@@ -44,7 +44,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class Exercise(msgspec.Struct, kw_only=True):
     """What was done, and what came of it. `blocked` are the places that held the event loop up; `untried` the endpoints
-    for which no request was found, each with what doesn't fit.
+    for which no request was found, each with what doesn't fit; `changes` are the requests that changed something with
+    success, by their ids.
     """
 
     tenant: UUID
@@ -54,6 +55,7 @@ class Exercise(msgspec.Struct, kw_only=True):
     failed: list[str]
     untried: list[tuple[str, str]]
     blocked: list[str]
+    changes: list[tuple[Endpoint, str]]
 
 
 class KnownIds:
@@ -228,6 +230,7 @@ async def exercise(subject: Subject) -> Exercise:
     account = await kernel.account(tenant, roles=ROLES)
     failed: dict[str, None] = {}
     untried: dict[str, str] = {}
+    changes: list[tuple[Endpoint, str]] = []
     with subject.detector.watching(), failures_heard() as failures:
         for check in subject.plugin.health_checks:
             await asyncio.wait_for(check.check(), check.timeout)
@@ -244,6 +247,8 @@ async def exercise(subject: Subject) -> Exercise:
             except Unbuildable as error:
                 untried.setdefault(str(endpoint), str(error))
                 continue
+            if answer is not None and answer.is_success and not endpoint.route.safe:
+                changes.append((endpoint, answer.headers["x-request-id"]))
             if answer is not None and answer.status_code == 500:
                 why = failures.told(answer.json().get("request_id", ""), subject.folder)
                 failed[f"{endpoint} answers 500 to a request that fits its schema: {why}"] = None
@@ -258,5 +263,5 @@ async def exercise(subject: Subject) -> Exercise:
                 continue
     return Exercise(
         tenant=tenant, account=account, ids=ids, payloads=offered, failed=list(failed), untried=list(untried.items()),
-        blocked=subject.detector.found,
+        blocked=subject.detector.found, changes=changes,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from pegboard.conformance.dynamic.access import check_permissions_enforced
 from pegboard.conformance.dynamic.idempotency import check_delivered_twice
 from pegboard.conformance.dynamic.loop import check_event_loop, check_routes_answer
+from pegboard.conformance.dynamic.recorded import check_privileged_recorded
 from pegboard.conformance.rule import Rule
 
 __all__ = ("RULES",)
@@ -27,6 +28,17 @@ RULES = (
         fix="Raise a DomainError for what can't be done; give fields the limits that the database has.",
         needs="platform",
         check=check_routes_answer,
+        timeout=120.0,
+    ),
+    Rule(
+        id="audit.privileged",
+        tier="silver",
+        title="A route that changes something, and that not every member may use, leaves an entry in the audit trail",
+        why="Who runs a marketplace has to be able to show who did what with the rights that others don't have.",
+        fix="Call `await uow.audit(PERMISSION, object_type=…, object_id=…, before=…, after=…)` where the change is"
+        " made: the entry is written in its transaction.",
+        needs="platform",
+        check=check_privileged_recorded,
         timeout=120.0,
     ),
     Rule(

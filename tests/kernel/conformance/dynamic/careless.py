@@ -8,6 +8,7 @@ PERMISSIONS = {
     "careless:note.read": "read notes",
     "careless:note.write": "write notes",
     "careless:note.forget": "do what nothing does",
+    "careless:note.prune": "remove notes",
 }
 
 PLUGIN = '''
@@ -25,6 +26,7 @@ from piccolo.columns import Integer, Text, Timestamptz
 from piccolo.table import Table
 
 READ, WRITE, FORGET = "careless:note.read", "careless:note.write", "careless:note.forget"
+PRUNE = "careless:note.prune"
 
 
 class Notes(Table, tablename="careless_notes"):
@@ -108,6 +110,10 @@ class NoteController(Controller):
     async def wipe_notes(self, uow: UnitOfWork) -> None:
         await uow.execute("UPDATE careless_notes SET text = text || '.'")
 
+    @post("/prune", permission=PRUNE)
+    async def prune_notes(self, uow: UnitOfWork) -> None:
+        await uow.execute("SELECT 1")
+
     @get("/file", permission=READ)
     async def read_file(self) -> None:
         with open(__file__) as file:
@@ -141,12 +147,13 @@ def piccolo_app():
 
 @hookimpl
 def permissions():
-    return (Permission(READ, "read notes"), Permission(WRITE, "write notes"), Permission(FORGET, "nothing"))
+    return (Permission(READ, "read notes"), Permission(WRITE, "write notes"), Permission(FORGET, "nothing"),
+            Permission(PRUNE, "remove notes"))
 
 
 @hookimpl
 def roles():
-    return (RoleGrant("member", (READ,)), RoleGrant("anonymous", (WRITE,)))
+    return (RoleGrant("member", (READ,)), RoleGrant("anonymous", (WRITE,)), RoleGrant("administrator", (PRUNE,)))
 
 
 @hookimpl
