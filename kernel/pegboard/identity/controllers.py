@@ -8,6 +8,7 @@ from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthori
 from pegboard_sdk.http import Controller, Request, Response, delete, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
+from pegboard.authorization.errors import DutiesSegregated, NotHeld
 from pegboard.identity.accounts import AccountService
 from pegboard.identity.credential_controllers import CredentialController
 from pegboard.identity.credentials import EMAIL_MAX
@@ -157,7 +158,7 @@ class AccountController(Controller):
         "/{account_id:uuid}/roles",
         permission=ROLE_GRANT,
         fresh=True,
-        errors=(NotFound, InvalidInput, OperatorOnly, LastOfRole),
+        errors=(NotFound, InvalidInput, OperatorOnly, LastOfRole, NotHeld, DutiesSegregated),
     )
     async def set_account_roles(self, account_id: UUID, data: Roles, uow: Work) -> Account:
         """Give an account exactly these roles. When one is taken away, the account has to log in again."""
