@@ -215,10 +215,17 @@ PLATFORM: Mapping[str, Break] = {
         'RoleGrant("member", (READ, SEND)),',
         'RoleGrant("member", (READ,)), RoleGrant("anonymous", (SEND,)),',
     ),
-    "audit.privileged": replacing(
-        "permissions.py",
-        'RoleGrant("member", (READ, SEND)),',
-        'RoleGrant("member", (READ,)), RoleGrant("administrator", (SEND,)),',
+    "audit.privileged": both(
+        replacing(
+            "controllers.py",
+            "    @post(permission=SEND, errors",
+            '    @post("/prune", permission="hello:greeting.prune")\n'
+            '    async def prune_greetings(self, uow: UnitOfWork) -> None:\n        """Prune."""\n\n'
+            "    @post(permission=SEND, errors",
+        ),
+        replacing("permissions.py", "GRANTS = (", 'GRANTS = (RoleGrant("administrator", ("hello:greeting.prune",)), '),
+        replacing("permissions.py", "PERMISSIONS = (", 'PERMISSIONS = (Permission("hello:greeting.prune", "prune"), '),
+        replacing("plugin.toml", "[permissions]", '[permissions]\n"hello:greeting.prune" = "prune"'),
     ),
     "routes.answer": replacing(
         "controllers.py", "return await GreetingService(uow).send(data)", 'raise ValueError("oh")'
