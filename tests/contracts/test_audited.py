@@ -12,13 +12,13 @@ from litestar.routes import HTTPRoute
 from pegboard.testing.servers import config_for_tests, write_config
 from pegboard_sdk.http import Route
 
-from tests.contracts.acts import administration, identity, plugins
+from tests.contracts.acts import administration, identity, machines, plugins
 from tests.contracts.acts.site import Acts, Site
 from tests.support.mailbox import Mailbox
 from tests.support.platform import TestPlatform
 from tests.support.servers import BUILT_IN, TEMPLATE, create_database
 
-ACTS: Acts = {**plugins.ACTS, **identity.ACTS, **administration.ACTS}
+ACTS: Acts = {**plugins.ACTS, **identity.ACTS, **machines.ACTS, **administration.ACTS}
 
 WITHOUT_ENTRY: Mapping[str, str] = {
     "POST /api/v1/auth/refresh": "a session goes on; its beginning and its end are on record",
