@@ -29,9 +29,14 @@ __all__ = (
     "Consent",
     "Escrow",
     "EscrowView",
+    "MembershipView",
     "ModelAnswer",
     "ModelGateway",
     "ModelPiece",
+    "OrganisationStatus",
+    "OrganisationType",
+    "OrganisationView",
+    "Organisations",
     "Records",
     "Service",
     "Taxonomies",
@@ -39,6 +44,8 @@ __all__ = (
 )
 
 AuditOutcome = Literal["success", "refused", "failed"]
+OrganisationType = Literal["agency", "company"]
+OrganisationStatus = Literal["active", "suspended"]
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -327,5 +334,61 @@ class Approvals(Protocol):
         Raises:
             NotFound: there is none, or somebody else asked for it.
             Conflict: it was decided, or has expired.
+        """
+        ...
+
+
+class OrganisationView(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation inside a marketplace, as plugins see it."""
+
+    id: UUID
+    type: OrganisationType
+    name: str
+    status: OrganisationStatus
+
+
+class MembershipView(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody in an organisation. `role` is what they are there: `owner`, `manager`, `member`, or one that a plugin's
+    hook `roles` brings as `organisation_<role>`.
+    """
+
+    organisation_id: UUID
+    account_id: UUID
+    role: str
+
+
+class Organisations(Protocol):
+    """Agencies and companies: who belongs to them, and what they may do for them. The kernel offers it.
+
+    A plugin says what an organisation's roles grant with its hook `roles`:
+
+        RoleGrant("organisation_owner", ("hello:order.place",))
+
+    and asks, for an object that is an organisation's, `await organisations.require(uow, order.buyer_id,
+    "hello:order.place")`. Who is no member hears that there is no such organisation.
+    """
+
+    async def get(self, uow: UnitOfWork, organisation_id: UUID) -> OrganisationView:
+        """An organisation of the marketplace, whoever asks.
+
+        Raises:
+            NotFound: there is none, or it was deleted.
+        """
+        ...
+
+    async def memberships(self, uow: UnitOfWork, account_id: UUID) -> list[MembershipView]:
+        """The organisations that an account belongs to; suspended ones are left out."""
+        ...
+
+    async def membership(self, uow: UnitOfWork, organisation_id: UUID, account_id: UUID) -> MembershipView | None:
+        """What an account is in an organisation; None where it is no member, or the organisation is not active."""
+        ...
+
+    async def require(self, uow: UnitOfWork, organisation_id: UUID, permission: str) -> OrganisationView:
+        """Refuse who may not do `permission` for the organisation. The system principal may.
+
+        Raises:
+            NotFound: there is none, or who asks is no member of it.
+            Forbidden: their role in it does not grant the permission, or the organisation is suspended.
         """
         ...

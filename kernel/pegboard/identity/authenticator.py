@@ -6,11 +6,10 @@ its digest until it expires or its session ends. The raw token is not kept.
 
 import hashlib
 import time
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from pegboard_sdk.access import Principal
-
 from pegboard.authorization.policies import Policies
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
@@ -20,7 +19,9 @@ from pegboard.identity.passwords import Passwords
 from pegboard.identity.revocations import MAX_AGE, RevocationFeed
 from pegboard.identity.tokens import AccessToken, Tokens
 from pegboard.plugins.registry import Registry
+from pegboard.tenancy.directory import Tenants
 from pegboard.vault.vault import Vault
+from pegboard_sdk.access import Principal
 
 __all__ = ("ANONYMOUS", "Authenticator")
 
@@ -49,8 +50,9 @@ class Authenticator:
         self.tokens = Tokens(self.keys, issuer=config.http.public_url or "pegboard", ttl=config.auth.access_ttl)
         self.passwords = Passwords(threads=config.auth.hash_threads)
         self.policies = Policies()
+        self.tenants = Tenants()
         self.revocations = RevocationFeed(
-            database, lifetime=config.auth.access_ttl, on_revoked=self._forget, also=self.policies.follow
+            database, lifetime=config.auth.access_ttl, on_revoked=self._forget, also=self._follow
         )
         self._fresh_ttl = config.auth.fresh_ttl
         self._known: dict[bytes, _Known] = {}
@@ -140,6 +142,11 @@ class Authenticator:
             methods=frozenset(access.amr),
         )
         return principal, min(until, access.exp)
+
+    async def _follow(self, connection: Any, horizon: int | None) -> None:
+        """Keep up with what else decides about requests, besides revocations."""
+        await self.policies.follow(connection, horizon)
+        await self.tenants.follow(connection, horizon)
 
     def _judged(self, access: AccessToken, registry: Registry) -> _Known:
         principal, until = self._principal(access, registry, time.time())

@@ -1,8 +1,6 @@
 """The kernel's own part of the registry: what its areas bring, in the same shapes as a plugin's."""
 
 import pegboard_sdk
-from pegboard_sdk.manifest import Manifest
-
 from pegboard import __version__
 from pegboard.audit import permissions as audit
 from pegboard.audit.controllers import CONTROLLERS as AUDIT_CONTROLLERS
@@ -29,12 +27,18 @@ from pegboard.records.service import SERVICES as RECORD_SERVICES
 from pegboard.taxonomies import permissions as taxonomies
 from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
 from pegboard.taxonomies.service import SERVICES as TAXONOMY_SERVICES
+from pegboard.tenancy import permissions as tenancy
+from pegboard.tenancy.controllers import CONTROLLERS as TENANT_CONTROLLERS
+from pegboard.tenancy.events import EVENTS as TENANCY_EVENTS
+from pegboard.tenancy.organisation_access import SERVICES as ORGANISATION_SERVICES
+from pegboard.tenancy.organisation_controllers import CONTROLLERS as ORGANISATION_CONTROLLERS
 from pegboard.web import jobs as web_jobs
 from pegboard.web import permissions as web
+from pegboard_sdk.manifest import Manifest
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (audit, authorization, identity, isolation, jobs, plugins, taxonomies, web)
+_AREAS = (audit, authorization, identity, isolation, jobs, plugins, taxonomies, tenancy, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -48,6 +52,7 @@ def kernel_plugin() -> LoadedPlugin:
             version=__version__,
             sdk=f"=={pegboard_sdk.__version__}",
             permissions={permission.name: permission.summary for permission in permissions},
+            events={event.name: (event.__doc__ or "").partition(".")[0] for event in TENANCY_EVENTS},
         ),
         distribution=f"pegboard {__version__}",
         controllers=(
@@ -61,10 +66,13 @@ def kernel_plugin() -> LoadedPlugin:
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,
             *TAXONOMY_CONTROLLERS,
+            *TENANT_CONTROLLERS,
+            *ORGANISATION_CONTROLLERS,
         ),
         jobs=(*authorization_jobs.JOBS, *identity_jobs.JOBS, *mail.JOBS, *web_jobs.JOBS),
         schedules=(*authorization_jobs.SCHEDULES, *identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
-        services=(*APPROVAL_SERVICES, *AUDIT_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
+        services=(*APPROVAL_SERVICES, *AUDIT_SERVICES, *ORGANISATION_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
+        events=TENANCY_EVENTS,
         roles=tuple(grant for area in _AREAS for grant in area.GRANTS),
     )

@@ -1,6 +1,7 @@
 """Host names: how people write them, how requests carry them, and the one form in which they are compared."""
 
 import re
+from collections.abc import Iterable
 
 from pegboard_sdk.errors import FieldError, InvalidInput
 
@@ -41,7 +42,7 @@ def _refused(text: str) -> InvalidInput:
     return InvalidInput(detail, errors=[FieldError("/host", detail)])
 
 
-def host_of_request(headers: list[tuple[bytes, bytes]]) -> str:
+def host_of_request(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The host that a request names, in the form of `normal_host`; it may be an address. Empty: it names none.
 
     Raises:

@@ -1,31 +1,24 @@
 """Between routing and the handler: who asks, may they, and how often. The request's body was not read yet."""
 
 import asyncio
-from uuid import UUID
 
 from litestar.types import ASGIApp, Receive, Scope, Send
-from pegboard_sdk.access import Principal
-from pegboard_sdk.errors import DomainError, Forbidden, NotFound, Unauthorized
-from pegboard_sdk.http import EXCHANGE, Route
-
-from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.identity.errors import CsrfRefused
 from pegboard.isolation.breaker import REFUSED
 from pegboard.isolation.errors import PluginUnavailable
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
+from pegboard.tenancy.errors import OtherTenant
+from pegboard.tenancy.resolution import Resolution
 from pegboard.web.addresses import Addresses
 from pegboard.web.cookies import SessionCookies
 from pegboard.web.exchange import Exchange
 from pegboard.web.methods import allowed_methods
+from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import NotFound, Unauthorized
+from pegboard_sdk.http import EXCHANGE, Route
 
-__all__ = ("BadTenant", "Gate")
-
-
-class BadTenant(DomainError):
-    """The tenant header is not a UUID."""
-
-    code = "bad_tenant"
+__all__ = ("Gate",)
 
 
 class Gate:
@@ -39,6 +32,7 @@ class Gate:
         self._breakers = runtime.breakers
         self._addresses = addresses
         self._authenticator = runtime.authenticator
+        self._tenancy = Resolution(runtime, addresses)
         self._cookies = SessionCookies(runtime)
         self._per_principal = runtime.config.http.rate_per_principal
         self._per_guess = runtime.config.http.rate_guessable
@@ -94,7 +88,7 @@ class Gate:
         if authorization is None:
             token = self._cookies.access_token(exchange)
             if token is None:
-                return self._authenticator.anonymous(self._anonymous_tenant(exchange), self._registry)
+                return await self._anonymous(exchange)
             scheme, by_cookie = "bearer", True
         else:
             scheme, _, token = authorization.decode("latin-1").partition(" ")
@@ -109,24 +103,20 @@ class Gate:
         except (Unauthorized, CsrfRefused):
             if route.public:
                 # A client may carry an old token to log-in or to a public page.
-                return self._authenticator.anonymous(self._anonymous_tenant(exchange), self._registry)
+                return await self._anonymous(exchange)
+            raise
+        try:
+            self._tenancy.check(exchange, principal)
+        except OtherTenant:
+            # A browser sends cookies by itself: at another marketplace's host name they count for nothing.
+            if by_cookie and route.public:
+                return await self._anonymous(exchange)
             raise
         exchange.by_cookie = by_cookie
-        named = exchange.headers.get(b"x-tenant")
-        if named is not None and named.decode("latin-1").strip().lower() != str(principal.tenant_id):
-            raise Forbidden("The token belongs to another tenant than the one that X-Tenant names.")
         return principal
 
-    def _anonymous_tenant(self, exchange: Exchange) -> UUID:
-        """The tenant of somebody who is not logged in: what a trusted proxy says, else the default one."""
-        named = exchange.headers.get(b"x-tenant")
-        client = exchange.scope["client"]
-        if named is None or client is None or not self._addresses.trusts(client[0]):
-            return DEFAULT_TENANT
-        try:
-            return UUID(named.decode("latin-1").strip())
-        except ValueError:
-            raise BadTenant("X-Tenant takes a tenant's UUID.") from None
+    async def _anonymous(self, exchange: Exchange) -> Principal:
+        return self._authenticator.anonymous(await self._tenancy.of_anonymous(exchange), self._registry)
 
 
 async def _answer_options(scope: Scope, send: Send) -> None:
