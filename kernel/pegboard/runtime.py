@@ -13,6 +13,7 @@ from pegboard.identity.authenticator import Authenticator
 from pegboard.isolation.breakers import Breakers
 from pegboard.jobs.notifier import Notifier
 from pegboard.plugins.registry import EMPTY, Registry
+from pegboard.sso.issuers import Issuers
 from pegboard.telemetry.metrics import Metrics
 from pegboard.telemetry.tracing import Tracing
 from pegboard.vault.vault import Vault
@@ -47,6 +48,7 @@ class Runtime:
         self.refusals = Refusals(database)
         self.trail = Trail(database)
         self.http = HttpClient(config.outbound)
+        self.issuers = Issuers()
         self.tracing = Tracing()
         self.breakers = Breakers(config.isolation, metrics)
         self._registry = EMPTY

@@ -36,8 +36,15 @@ _NOT_WRITTEN = frozenset({"path", "plugins"})
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Config) if field.name not in _NOT_WRITTEN}
 _SECTIONS = {name: field.type for name, field in _FIELDS.items() if isinstance(field.default, msgspec.Struct)}
 _SCALARS = tuple(name for name in _FIELDS if name not in _SECTIONS)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    made = field.default_factory is not msgspec.NODEFAULT
+    return msgspec.field(default_factory=field.default_factory) if made else field.default
+
+
 _Scalars = msgspec.defstruct(
-    "_Scalars", [(name, _FIELDS[name].type, _FIELDS[name].default) for name in _SCALARS], frozen=True
+    "_Scalars", [(name, _FIELDS[name].type, _default(_FIELDS[name])) for name in _SCALARS], frozen=True
 )
 
 

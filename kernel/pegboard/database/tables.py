@@ -36,6 +36,7 @@ def kernel_app() -> PiccoloApp:
     from pegboard.plugins import tables as plugins
     from pegboard.plugins.removal import tables as removal
     from pegboard.records import tables as records
+    from pegboard.sso import tables as sso
     from pegboard.taxonomies import tables as taxonomies
     from pegboard.tenancy import tables as tenancy
     from pegboard.vault import tables as vault
@@ -51,6 +52,7 @@ def kernel_app() -> PiccoloApp:
         plugins,
         removal,
         records,
+        sso,
         taxonomies,
         tenancy,
         web,

@@ -6,6 +6,7 @@ from pegboard.identity.accounts import AccountService
 from pegboard.identity.by_mail import Registration, answer_by_mail, mail_verification
 from pegboard.identity.errors import RegistrationClosed
 from pegboard.identity.schemas import Account, Registered
+from pegboard.sso.realms import refuse_registration
 
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
@@ -32,6 +33,7 @@ class RegistrationService:
         Raises:
             RegistrationClosed: the administrator makes the accounts here.
             InvalidInput: not an e-mail address, or a password that may not be chosen.
+            SsoRequired: the address's domain must come by its identity provider.
             EmailTaken: there is an account with this address, where addresses need not be proven. That tells whoever
                 asks; the rate limit keeps it from telling much.
         """
@@ -41,9 +43,11 @@ class RegistrationService:
         if self._config.registration == "verified":
             asked = Registration(email=email, password_hash=password_hash, display_name=display_name.strip())
             async with uow.step() as work:
+                await refuse_registration(work, email)
                 await answer_by_mail(work, asked)
             return Registered(email=email, expires_in=self._config.verify_ttl)
         async with uow.step() as work:
+            await refuse_registration(work, email)
             account = await self._accounts.create(
                 work, email=email, password_hash=password_hash, display_name=display_name, email_verified=False
             )

@@ -13,6 +13,7 @@ from pegboard.identity.errors import AccountDisabled, BadCredentials, EmailNotVe
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Challenge
 from pegboard.identity.sessions import OpenSession, ProvenSession, SessionService
+from pegboard.sso.realms import FEDERATED, require_realm
 
 if TYPE_CHECKING:
     from pegboard.work import Work
@@ -29,6 +30,7 @@ async def after_first_factor(
         BadCredentials: the account is gone.
         AccountDisabled: an administrator has disabled it.
         EmailNotVerified: `auth.registration` is `verified`, and the address is not proven yet.
+        SsoRequired: the address's domain must come by its identity provider.
     """
     account = await IdentityRepository(work).lock_account(account_id, change=False)
     if account is None:
@@ -37,6 +39,8 @@ async def after_first_factor(
         raise AccountDisabled
     if account["email_verified_at"] is None and work.runtime.config.auth.registration == "verified":
         raise EmailNotVerified
+    if FEDERATED not in methods:
+        await require_realm(work, account_id, account["email"], by=None)
     return await SessionService(work.runtime).open(work, account_id, methods=methods, device=device)
 
 

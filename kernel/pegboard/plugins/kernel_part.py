@@ -24,6 +24,9 @@ from pegboard.plugins.registry import LoadedPlugin
 from pegboard.plugins.release import CONTROLLERS as QUARANTINE_CONTROLLERS
 from pegboard.plugins.removal.controllers import CONTROLLERS as REMOVAL_CONTROLLERS
 from pegboard.records.service import SERVICES as RECORD_SERVICES
+from pegboard.sso import jobs as sso_jobs
+from pegboard.sso import permissions as sso
+from pegboard.sso.controllers import CONTROLLERS as SSO_CONTROLLERS
 from pegboard.taxonomies import permissions as taxonomies
 from pegboard.taxonomies.controllers import CONTROLLERS as TAXONOMY_CONTROLLERS
 from pegboard.taxonomies.service import SERVICES as TAXONOMY_SERVICES
@@ -38,7 +41,7 @@ from pegboard_sdk.manifest import Manifest
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (audit, authorization, identity, isolation, jobs, plugins, taxonomies, tenancy, web)
+_AREAS = (audit, authorization, identity, isolation, jobs, plugins, sso, taxonomies, tenancy, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -65,12 +68,13 @@ def kernel_plugin() -> LoadedPlugin:
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,
+            *SSO_CONTROLLERS,
             *TAXONOMY_CONTROLLERS,
             *TENANT_CONTROLLERS,
             *ORGANISATION_CONTROLLERS,
         ),
-        jobs=(*authorization_jobs.JOBS, *identity_jobs.JOBS, *mail.JOBS, *web_jobs.JOBS),
-        schedules=(*authorization_jobs.SCHEDULES, *identity_jobs.SCHEDULES, *web_jobs.SCHEDULES),
+        jobs=(*authorization_jobs.JOBS, *identity_jobs.JOBS, *mail.JOBS, *sso_jobs.JOBS, *web_jobs.JOBS),
+        schedules=(*authorization_jobs.SCHEDULES, *identity_jobs.SCHEDULES, *sso_jobs.SCHEDULES, *web_jobs.SCHEDULES),
         services=(*APPROVAL_SERVICES, *AUDIT_SERVICES, *ORGANISATION_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         events=TENANCY_EVENTS,
