@@ -6,7 +6,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pegboard.audit.writer import record_refusal
 from pegboard.authorization.dynamic_segregation import AlreadyDidTheOther
+from pegboard.authorization.schemas import NewRule
+from pegboard.authorization.segregation import SegregationService
+from pegboard.identity.accounts import AccountService
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditLog
 
@@ -95,17 +99,30 @@ async def test_a_rule_of_the_marketplaces_own_is_refused_while_it_is_broken(
     assert (await give(admin, ada, "reader", "refunder")).status_code == 200
 
 
-async def test_a_rule_and_a_role_at_once_do_not_slip_past_each_other(platform: TestPlatform, tenant: UUID) -> None:
-    admin, other = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant, ADMINISTRATOR)
-    ada = await platform.account(tenant)
-    await roles_apart(admin)
-    for name in ("first_duty", "second_duty"):
+async def waits_for_a_lock(platform: TestPlatform) -> None:
+    """Return once some transaction waits for another."""
+    async with asyncio.timeout(10), platform.runtime.database.system.acquire() as connection:
+        while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            pass
+
+
+@pytest.mark.parametrize("first", ["rule", "roles"])
+async def test_a_rule_and_a_role_at_once_do_not_slip_past_each_other(
+    platform: TestPlatform, tenant: UUID, first: str
+) -> None:
+    admin, ada = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant)
+    for name in ("one_duty", "another_duty"):
         await admin.client.post(f"{PATH}/roles", json={"name": name})
-    assert (await give(admin, ada, "first_duty")).status_code == 200
-    rule, both = await asyncio.gather(
-        add(admin, "first_duty", "second_duty"), give(other, ada, "first_duty", "second_duty")
-    )
-    assert sorted((rule.status_code, both.status_code)) in ([200, 409], [201, 409])
+    duties = ["one_duty", "another_duty"]
+    async with platform.work(platform.system(tenant)) as work:
+        if first == "rule":
+            await SegregationService(work).add(NewRule(first=duties[0], second=duties[1], summary="Apart."))
+            second = asyncio.create_task(give(admin, ada, *duties))
+        else:
+            await AccountService(platform.runtime).set_roles(work, ada.id, duties)
+            second = asyncio.create_task(add(admin, *duties))
+        await waits_for_a_lock(platform)
+    assert told(await second) == SEGREGATED
 
 
 @pytest.mark.parametrize(
@@ -160,7 +177,7 @@ async def test_who_did_one_thing_on_an_object_does_not_do_the_other(platform: Te
     assert [entry.actor_id for entry in page.items] == [None, bob.id], "what was refused is not on record as done"
 
 
-async def test_what_was_rolled_back_was_not_done(platform: TestPlatform, tenant: UUID) -> None:
+async def test_what_was_rolled_back_or_refused_was_not_done(platform: TestPlatform, tenant: UUID) -> None:
     ada, document = await platform.account(tenant), new_id()
     await apart(platform, tenant)
 
@@ -169,6 +186,15 @@ async def test_what_was_rolled_back_was_not_done(platform: TestPlatform, tenant:
 
     with pytest.raises(LookupError):
         await act(platform, ada, "draft", document, then=fail)
+    await record_refusal(
+        platform.runtime,
+        ada.principal,
+        "test:document.draft",
+        "x",
+        new_id().hex,
+        object_type="test.document",
+        object_id=document,
+    )
     await act(platform, ada, "publish", document)
 
 
@@ -179,9 +205,7 @@ async def test_two_at_once_do_not_slip_past_each_other(platform: TestPlatform, t
 
     async def publish_meanwhile() -> None:
         publishing.append(asyncio.create_task(act(platform, ada, "publish", document)))
-        async with asyncio.timeout(10), platform.runtime.database.system.acquire() as connection:
-            while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-                pass
+        await waits_for_a_lock(platform)
 
     await act(platform, ada, "draft", document, then=publish_meanwhile)
     with pytest.raises(AlreadyDidTheOther):
