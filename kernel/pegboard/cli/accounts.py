@@ -187,4 +187,4 @@ def _show(account: Account, as_json: bool) -> None:
 
 
 def _line(account: Account) -> str:
-    return f"{account.id} {account.email} {account.status} {','.join(account.roles)}"
+    return f"{account.id} {account.email or account.display_name} {account.status} {','.join(account.roles)}"

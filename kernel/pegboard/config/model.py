@@ -80,6 +80,9 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password_min_length: Annotated[int, msgspec.Meta(ge=8, le=128)] = 12
     hash_threads: Positive = 2
     fresh_ttl: Positive = 300
+    key_ttl: Positive = 7_776_000
+    key_max_ttl: Positive = 31_536_000
+    signing_key_days: Annotated[int, msgspec.Meta(ge=0)] = 0
     verify_ttl: Positive = 86_400
     reset_ttl: Positive = 1_800
 

@@ -1,10 +1,11 @@
 """The kernel's own tables as Piccolo tables: those of this package, and all of them together."""
 
-from pegboard.identity.tables import TransactionId
 from pegboard_sdk.database import PiccoloApp
 from piccolo.columns import UUID, BigInt, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
+
+from pegboard.identity.tables import TransactionId
 
 __all__ = ("TABLES", "KernelTenant", "kernel_app")
 
@@ -33,6 +34,7 @@ def kernel_app() -> PiccoloApp:
     from pegboard.identity import tables as identity
     from pegboard.isolation import tables as isolation
     from pegboard.jobs import tables as jobs
+    from pegboard.machines import tables as machines
     from pegboard.plugins import tables as plugins
     from pegboard.plugins.removal import tables as removal
     from pegboard.records import tables as records
@@ -49,6 +51,7 @@ def kernel_app() -> PiccoloApp:
         vault,
         isolation,
         jobs,
+        machines,
         plugins,
         removal,
         records,

@@ -24,6 +24,9 @@ from pegboard.identity.permissions import ACCOUNT_DISABLE, OPERATOR_GRANT, ROLE_
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.schemas import Account, Status
 from pegboard.identity.sessions import SessionService
+from pegboard.machines.changes import credentials_changed
+from pegboard.machines.errors import ServiceNameTaken
+from pegboard.machines.permissions import SERVICE_ACCOUNT_CREATE
 
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
@@ -58,18 +61,20 @@ class AccountService:
         self,
         work: "Work",
         *,
-        email: str,
+        email: str | None,
         password_hash: str | None,
         display_name: str,
         roles: Sequence[str] = (),
         email_verified: bool = True,
     ) -> Account:
-        """A new account with `roles` and `member`. Without a hash nobody can log in to it by password.
+        """A new account with `roles` and `member`. Without a hash nobody can log in to it by password; without an
+        address it is a service account.
 
         `email_verified`: whether it is known, or whoever makes it vouches, that the address is its owner's.
 
         Raises:
             EmailTaken: there is an account with this address.
+            ServiceNameTaken: there is a service account with this name.
             InvalidInput: a role is unknown.
             OperatorOnly: only an operator, or the platform itself, makes operators.
             NotHeld: a role grants more than what who gives it holds.
@@ -84,7 +89,7 @@ class AccountService:
             email=email, password_hash=password_hash, display_name=display_name, verified=email_verified
         )
         if row is None:
-            raise EmailTaken
+            raise ServiceNameTaken(display_name) if email is None else EmailTaken
         account_id: UUID = row["id"]
         await repository.add_roles(account_id, sorted(wanted), granted_by=work.principal.account_id)
         actor = work.principal
@@ -92,7 +97,7 @@ class AccountService:
             actor = Principal(kind="account", tenant_id=work.tenant_id, account_id=account_id)
         await insert_entry(
             work,
-            ACCOUNT_CREATE,
+            SERVICE_ACCOUNT_CREATE if email is None else ACCOUNT_CREATE,
             object_type="account",
             object_id=account_id,
             after={"roles": sorted(wanted)},
@@ -101,8 +106,9 @@ class AccountService:
         return Account(
             id=account_id,
             tenant_id=work.tenant_id,
+            kind="service" if email is None else "person",
             email=email,
-            email_verified=email_verified,
+            email_verified=email_verified and email is not None,
             display_name=display_name,
             status="active",
             roles=sorted(wanted),
@@ -141,8 +147,9 @@ class AccountService:
     async def set_roles(self, work: "Work", account_id: UUID, roles: Sequence[str]) -> Account:
         """Give an account exactly `roles` and `member`.
 
-        A role that is given counts from the account's next refresh on; when one is taken away, the account's sessions
-        end, so that no token still carries it.
+        A role that is given counts from the account's next refresh on; when one is taken away, the account's log-ins
+        end, so that no token still carries it. API keys and clients go on, with the roles that are left within a
+        second.
 
         Raises:
             NotFound: there is no such account.
@@ -165,8 +172,9 @@ class AccountService:
             await repository.add_roles(account_id, sorted(added), granted_by=work.principal.account_id)
         if removed:
             await repository.remove_roles(account_id, sorted(removed))
-            await SessionService(self._runtime).revoke(work, "roles", account_id=account_id)
+            await SessionService(self._runtime).revoke(work, "roles", account_id=account_id, kind="log_in")
         if added or removed:
+            await credentials_changed(work, account_id)
             await insert_entry(
                 work,
                 ROLE_GRANT,
@@ -263,6 +271,7 @@ def _account(row: Record | None) -> Account:
     return Account(
         id=row["id"],
         tenant_id=row["tenant_id"],
+        kind=row["kind"],
         email=row["email"],
         email_verified=row["email_verified_at"] is not None,
         display_name=row["display_name"],

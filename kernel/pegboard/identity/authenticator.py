@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from pegboard_sdk.access import Principal
+
 from pegboard.authorization.policies import Policies
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
@@ -18,10 +20,10 @@ from pegboard.identity.keys import KeyRing
 from pegboard.identity.passwords import Passwords
 from pegboard.identity.revocations import MAX_AGE, RevocationFeed
 from pegboard.identity.tokens import AccessToken, Tokens
+from pegboard.machines.verification import Machines
 from pegboard.plugins.registry import Registry
 from pegboard.tenancy.directory import Tenants
 from pegboard.vault.vault import Vault
-from pegboard_sdk.access import Principal
 
 __all__ = ("ANONYMOUS", "Authenticator")
 
@@ -51,6 +53,7 @@ class Authenticator:
         self.passwords = Passwords(threads=config.auth.hash_threads)
         self.policies = Policies()
         self.tenants = Tenants()
+        self.machines = Machines(database, vault, lifetime=config.auth.access_ttl, on_changed=self._forget)
         self.revocations = RevocationFeed(
             database, lifetime=config.auth.access_ttl, on_revoked=self._forget, also=self._follow
         )
@@ -66,10 +69,12 @@ class Authenticator:
         """
         await self.keys.load()
         await self.revocations.start()
+        self.machines.start()
 
     async def stop(self) -> None:
         """End the background work."""
         await self.revocations.stop()
+        await self.machines.stop()
         self.passwords.close()
 
     def cached(self, token: str, registry: Registry) -> Principal | None:
@@ -97,7 +102,12 @@ class Authenticator:
         known = self.cached(token, registry)
         if known is not None:
             return known
-        access = await self.tokens.verify(token)
+        if self.machines.is_key(token):
+            access = await self.machines.of_key(token)
+        else:
+            access = await self.tokens.verify(token)
+            if access.client_id is not None:
+                access = await self.machines.of_token(access)
         if self.revocations.is_revoked(access.sid):
             raise SessionEnded
         known = self._judged(access, registry)
@@ -131,6 +141,9 @@ class Authenticator:
         roles = frozenset(access.roles) | more
         # Whoever logs in does not lose what everybody may do.
         permissions = self.permissions(access.tid, roles | {ANONYMOUS}, registry) | extra
+        if access.scope is not None:
+            everybodys = self.permissions(access.tid, frozenset((ANONYMOUS,)), registry)
+            permissions = permissions.intersection(access.scope.split()) | everybodys
         principal = Principal(
             kind="account",
             tenant_id=access.tid,
@@ -147,6 +160,7 @@ class Authenticator:
         """Keep up with what else decides about requests, besides revocations."""
         await self.policies.follow(connection, horizon)
         await self.tenants.follow(connection, horizon)
+        await self.machines.follow(connection, horizon)
 
     def _judged(self, access: AccessToken, registry: Registry) -> _Known:
         principal, until = self._principal(access, registry, time.time())

@@ -18,7 +18,7 @@ RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "passwor
 SessionKind = Literal["log_in", "api_key", "client"]
 
 _ACCOUNT = """
-SELECT a.id, a.tenant_id, a.email, a.email_verified_at, a.display_name, a.status, a.created_at,
+SELECT a.id, a.tenant_id, a.kind, a.email, a.email_verified_at, a.display_name, a.status, a.created_at,
        array(
            SELECT g.role FROM kernel_role_grants g
            WHERE g.tenant_id = a.tenant_id AND g.account_id = a.id ORDER BY g.role
@@ -41,22 +41,25 @@ class IdentityRepository:
     # Accounts and roles
 
     async def insert_account(
-        self, *, email: str, password_hash: str | None, display_name: str, verified: bool = True
+        self, *, email: str | None, password_hash: str | None, display_name: str, verified: bool = True
     ) -> Record | None:
-        """A new account's `id` and `created_at`, or None where the address is taken. `verified`: it is proven."""
+        """A new account's `id` and `created_at`, or None where the address is taken. `verified`: it is proven. Without
+        an address it is a service account, and None is given where its name is taken.
+        """
         return await self._uow.fetchrow(
             """
-            INSERT INTO kernel_accounts (id, tenant_id, email, password_hash, display_name, email_verified_at)
-            VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN now() END)
-            ON CONFLICT (tenant_id, lower(email)) DO NOTHING
+            INSERT INTO kernel_accounts (id, tenant_id, kind, email, password_hash, display_name, email_verified_at)
+            VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN now() END)
+            ON CONFLICT DO NOTHING
             RETURNING id, created_at
             """,
             new_id(),
             self._tenant,
+            "service" if email is None else "person",
             email,
             password_hash,
             display_name,
-            verified,
+            verified and email is not None,
         )
 
     async def account(self, account_id: UUID) -> Record | None:
@@ -377,14 +380,15 @@ class IdentityRepository:
         kind: SessionKind | None = None,
         besides: UUID | None = None,
     ) -> list[UUID]:
-        """End a session, or those of an account: all, or those of one kind, without the one named `besides`. Gives
-        those that stood. The feed goes by the transaction's id.
+        """End a session, where it is a credential with the tokens that were given for it; or those of an account: all,
+        or those of one kind, without the one named `besides`. Gives those that stood. The feed goes by the
+        transaction's id.
         """
         rows = await self._uow.fetch(
             """
             UPDATE kernel_sessions
             SET revoked_at = clock_timestamp(), revoked_reason = $4, revoked_xid = pg_current_xact_id()
-            WHERE tenant_id = $1 AND revoked_at IS NULL AND (id = $2 OR account_id = $3)
+            WHERE tenant_id = $1 AND revoked_at IS NULL AND (id = $2 OR credential_id = $2 OR account_id = $3)
               AND ($5::text IS NULL OR kind = $5) AND id IS DISTINCT FROM $6
             RETURNING id
             """,

@@ -10,6 +10,7 @@ from pegboard.identity.credentials import EMAIL_MAX, PASSWORD_MAX
 
 __all__ = (
     "Account",
+    "AccountKind",
     "BrowserSession",
     "Challenge",
     "EmailAddress",
@@ -47,6 +48,7 @@ DisplayName = Annotated[
 RefreshText = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="The refresh token.")]
 TokenText = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="The token of the message.")]
 Status = Literal["active", "disabled"]
+AccountKind = Literal["person", "service"]
 Role = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="A role's name.")]
 
 
@@ -173,11 +175,14 @@ class PasswordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, as its owner and the administrators see it."""
+    """An account, as its owner and the administrators see it. One of kind `service` is a program's: nobody logs in to
+    it, and it has no address.
+    """
 
     id: UUID
     tenant_id: UUID
-    email: str
+    kind: AccountKind
+    email: str | None
     email_verified: bool
     display_name: str
     status: Status

@@ -26,11 +26,12 @@ class TransactionId(Column):
 
 
 class KernelAccount(Table, tablename="kernel_accounts"):
-    """A person in one marketplace."""
+    """A person in one marketplace, or a service account: a program's, with neither address nor password."""
 
     id = UUID(primary_key=True, default=None)
     tenant_id = UUID(null=False, default=None)
-    email = Text(null=False, default=None)
+    kind = Text(null=False, default="person")
+    email = Text(null=True, default=None)
     password_hash = Text(null=True, default=None, secret=True)
     display_name = Text(null=False, default=None)
     status = Text(null=False, default="active")
@@ -67,6 +68,7 @@ class KernelSession(Table, tablename="kernel_sessions"):
     last_used_at = Timestamptz(null=False, default=TimestamptzNow())
     authenticated_at = Timestamptz(null=False, default=TimestamptzNow())
     methods = Array(Text(), null=False, default=list)
+    credential_id = UUID(null=True, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
     updated_at = Timestamptz(null=False, default=TimestamptzNow())
 
@@ -111,7 +113,10 @@ class KernelSigningKey(Table, tablename="kernel_signing_keys"):
     private_key = Bytea(null=False, default=None, secret=True)
     key_id = Text(null=False, default=None)
     created_at = Timestamptz(null=False, default=TimestamptzNow())
+    signs_from = Timestamptz(null=False, default=TimestamptzNow())
     retired_at = Timestamptz(null=True, default=None)
+    verifies_until = Timestamptz(null=True, default=None)
+    changed_xid = TransactionId(null=True, default=None)
 
 
 TABLES: tuple[type[Table], ...] = (

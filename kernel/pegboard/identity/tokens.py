@@ -35,7 +35,8 @@ class TokenInvalid(Unauthorized):
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token's claims. `sub` is the account, `tid` the tenant, `sid` the session; times are Unix seconds.
 
-    `auth_time` is when the account last proved who it is, `amr` how (RFC 8176); tokens of machines have neither.
+    `auth_time` is when the account last proved who it is, `amr` how (RFC 8176); tokens of machines have neither, but
+    the client's id and the scopes (RFC 9068), by spaces: they carry no more than these.
     """
 
     iss: str
@@ -46,6 +47,8 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     roles: list[str]
     auth_time: int | None = None
     amr: list[str] = []
+    client_id: UUID | None = None
+    scope: str | None = None
     iat: int
     exp: int
     jti: UUID
@@ -68,8 +71,12 @@ class Tokens:
         roles: Sequence[str],
         authenticated_at: int | None = None,
         methods: Sequence[str] = (),
+        scope: str | None = None,
+        ttl: int | None = None,
     ) -> str:
-        """A token for the account that is good for `ttl` seconds. `authenticated_at` in Unix seconds."""
+        """A token for the account that is good for `ttl` seconds, `auth.access_ttl` unless given. `authenticated_at` in
+        Unix seconds. With `scope` it is a client's: the account is the client.
+        """
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": self._issuer,
@@ -79,11 +86,13 @@ class Tokens:
             "sid": str(session_id),
             "roles": list(roles),
             "iat": now,
-            "exp": now + self.ttl,
+            "exp": now + (self.ttl if ttl is None else ttl),
             "jti": str(new_id()),
         }
         if authenticated_at is not None:
             claims |= {"auth_time": authenticated_at, "amr": list(methods)}
+        if scope is not None:
+            claims |= {"client_id": str(account_id), "scope": scope}
         key = self._keys.signing
         return jwt.encode(claims, key.private, algorithm=_ALGORITHM, headers={"kid": key.kid, "typ": _TYPE})
 

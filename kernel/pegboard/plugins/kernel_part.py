@@ -1,6 +1,8 @@
 """The kernel's own part of the registry: what its areas bring, in the same shapes as a plugin's."""
 
 import pegboard_sdk
+from pegboard_sdk.manifest import Manifest
+
 from pegboard import __version__
 from pegboard.audit import permissions as audit
 from pegboard.audit.controllers import CONTROLLERS as AUDIT_CONTROLLERS
@@ -17,6 +19,9 @@ from pegboard.isolation import permissions as isolation
 from pegboard.isolation.controllers import CONTROLLERS as ISOLATION_CONTROLLERS
 from pegboard.jobs import permissions as jobs
 from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
+from pegboard.machines import jobs as machine_jobs
+from pegboard.machines import permissions as machines
+from pegboard.machines.controllers import CONTROLLERS as MACHINE_CONTROLLERS
 from pegboard.mail import outbox as mail
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
@@ -37,11 +42,10 @@ from pegboard.tenancy.organisation_access import SERVICES as ORGANISATION_SERVIC
 from pegboard.tenancy.organisation_controllers import CONTROLLERS as ORGANISATION_CONTROLLERS
 from pegboard.web import jobs as web_jobs
 from pegboard.web import permissions as web
-from pegboard_sdk.manifest import Manifest
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (audit, authorization, identity, isolation, jobs, plugins, sso, taxonomies, tenancy, web)
+_AREAS = (audit, authorization, identity, isolation, jobs, machines, plugins, sso, taxonomies, tenancy, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -65,6 +69,7 @@ def kernel_plugin() -> LoadedPlugin:
             *IDENTITY_CONTROLLERS,
             *ISOLATION_CONTROLLERS,
             *JOB_CONTROLLERS,
+            *MACHINE_CONTROLLERS,
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,
@@ -73,8 +78,21 @@ def kernel_plugin() -> LoadedPlugin:
             *TENANT_CONTROLLERS,
             *ORGANISATION_CONTROLLERS,
         ),
-        jobs=(*authorization_jobs.JOBS, *identity_jobs.JOBS, *mail.JOBS, *sso_jobs.JOBS, *web_jobs.JOBS),
-        schedules=(*authorization_jobs.SCHEDULES, *identity_jobs.SCHEDULES, *sso_jobs.SCHEDULES, *web_jobs.SCHEDULES),
+        jobs=(
+            *authorization_jobs.JOBS,
+            *identity_jobs.JOBS,
+            *machine_jobs.JOBS,
+            *mail.JOBS,
+            *sso_jobs.JOBS,
+            *web_jobs.JOBS,
+        ),
+        schedules=(
+            *authorization_jobs.SCHEDULES,
+            *identity_jobs.SCHEDULES,
+            *machine_jobs.SCHEDULES,
+            *sso_jobs.SCHEDULES,
+            *web_jobs.SCHEDULES,
+        ),
         services=(*APPROVAL_SERVICES, *AUDIT_SERVICES, *ORGANISATION_SERVICES, *RECORD_SERVICES, *TAXONOMY_SERVICES),
         permissions=permissions,
         events=TENANCY_EVENTS,

@@ -3,6 +3,10 @@
 import asyncio
 
 from litestar.types import ASGIApp, Receive, Scope, Send
+from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import NotFound, Unauthorized
+from pegboard_sdk.http import EXCHANGE, Route
+
 from pegboard.identity.errors import CsrfRefused
 from pegboard.isolation.breaker import REFUSED
 from pegboard.isolation.errors import PluginUnavailable
@@ -14,9 +18,6 @@ from pegboard.web.addresses import Addresses
 from pegboard.web.cookies import SessionCookies
 from pegboard.web.exchange import Exchange
 from pegboard.web.methods import allowed_methods
-from pegboard_sdk.access import Principal
-from pegboard_sdk.errors import NotFound, Unauthorized
-from pegboard_sdk.http import EXCHANGE, Route
 
 __all__ = ("Gate",)
 
@@ -32,6 +33,7 @@ class Gate:
         self._breakers = runtime.breakers
         self._addresses = addresses
         self._authenticator = runtime.authenticator
+        self._machines = runtime.authenticator.machines
         self._tenancy = Resolution(runtime, addresses)
         self._cookies = SessionCookies(runtime)
         self._per_principal = runtime.config.http.rate_per_principal
@@ -59,6 +61,8 @@ class Gate:
                 )
             if principal.account_id is not None:
                 self._limiter.check(f"account:{principal.account_id}", self._per_principal)
+                if principal.session_id is not None and (rate := self._machines.limited(principal.session_id)):
+                    self._limiter.check(f"credential:{principal.session_id}", rate)
             if route.permission is not None:
                 principal.require(route.permission)
                 if route.fresh:
