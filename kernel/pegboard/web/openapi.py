@@ -19,6 +19,7 @@ __all__ = ("complete_document", "openapi_config", "operation_id")
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BEARER = "bearer"
+COOKIE = "cookie"
 SCHEMAS = "#/components/schemas/"
 _GENERIC = re.compile(r"^(?P<outer>[A-Z]\w*?)_(?P<inner>[\w.]+)_$")
 _SENTENCE = re.compile(r"^(.+?)[.?!](?=\s|$)", re.DOTALL)
@@ -44,7 +45,14 @@ def openapi_config() -> OpenAPIConfig:
             security_schemes={
                 BEARER: SecurityScheme(
                     type="http", scheme="bearer", bearer_format="JWT", description="POST /api/v1/auth/login gives it."
-                )
+                ),
+                COOKIE: SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="cookie",
+                    name="__Host-pegboard_access",
+                    description="A browser's: POST /api/v1/auth/login with `cookies` gives it, and a CSRF token that"
+                    " requests other than GET repeat in the header X-CSRF-Token. Without https: no `__Host-`.",
+                ),
             }
         ),
         # Litestar wants a page of its own; the gate answers 404 there. Ours is /openapi.json, with what is added below.
@@ -179,7 +187,7 @@ def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set
         if route.fresh:
             add(401, "auth.step_up_required: the account must prove anew who it is")
         add(403, f"needs the permission {route.permission}")
-        operation["security"] = [{}, {BEARER: []}] if needless else [{BEARER: []}]
+        operation["security"] = [*([{}] if needless else []), {BEARER: []}, {COOKIE: []}]
         operation["x-permission"] = route.permission
     if "{" in path:
         add(404, "there is nothing at this path")

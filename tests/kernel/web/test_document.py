@@ -95,4 +95,4 @@ def test_who_is_not_logged_in_may_call_what_anonymous_may(
             assert "security" not in operation
         else:
             free = [{}] if route.permission in anonymous else []
-            assert operation["security"] == [*free, {"bearer": []}]
+            assert operation["security"] == [*free, {"bearer": []}, {"cookie": []}]
