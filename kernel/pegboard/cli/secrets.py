@@ -15,6 +15,7 @@ from pegboard_sdk.settings import Secret
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.factors.resealing import reseal_factors
 from pegboard.identity.keys import reseal_signing_keys
 from pegboard.plugins.discovery import discover
 from pegboard.vault.store import SecretStore, SecretView
@@ -108,8 +109,12 @@ def rotate_secrets(cli: CommandLine, as_json: bool) -> None:
     Example:
       pegboard secrets rotate
     """
-    secrets, keys = run(_rotate(cli))
-    _say({"secrets": secrets, "signing_keys": keys}, f"sealed again: {secrets} secrets, {keys} signing keys", as_json)
+    secrets, keys, factors = run(_rotate(cli))
+    _say(
+        {"secrets": secrets, "signing_keys": keys, "second_factors": factors},
+        f"sealed again: {secrets} secrets, {keys} signing keys, {factors} seeds and codes of second factors",
+        as_json,
+    )
 
 
 @asynccontextmanager
@@ -147,11 +152,18 @@ def _unread(name: str) -> str | None:
     return f"no installed plugin reads a secret {name}{hint}"
 
 
-async def _rotate(cli: CommandLine) -> tuple[int, int]:
+async def _rotate(cli: CommandLine) -> tuple[int, int, int]:
     """Batch by batch, each in a transaction of its own: what is done stays done."""
     async with open_runtime(cli) as runtime:
         async with runtime.database.system_transaction() as connection:
             keys = await reseal_signing_keys(connection, runtime.vault)
+        factors = 0
+        while True:
+            async with runtime.database.system_transaction() as connection:
+                done = await reseal_factors(connection, runtime.vault)
+            factors += done
+            if not done:
+                break
         actor = Principal(kind="system", tenant_id=DEFAULT_TENANT)
         secrets = 0
         while True:
@@ -160,7 +172,7 @@ async def _rotate(cli: CommandLine) -> tuple[int, int]:
                 done = await store.rotate()
             secrets += done
             if not done:
-                return secrets, keys
+                return secrets, keys, factors
 
 
 def _read_secret(name: str) -> Secret:

@@ -63,7 +63,6 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_ip: Positive = 1_200
     rate_per_principal: Positive = 3_000
     rate_guessable: Positive = 20
-    rate_per_login: Positive = 20
     internal_metrics: bool = False
 
 
@@ -85,6 +84,12 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signing_key_days: Annotated[int, msgspec.Meta(ge=0)] = 0
     verify_ttl: Positive = 86_400
     reset_ttl: Positive = 1_800
+    challenge_ttl: Positive = 300
+    lockout_attempts: Positive = 10
+    lockout_base: Positive = 30
+    lockout_max: Positive = 900
+    trusted_device_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
+    passkey_domain: str = ""
 
 
 class AdministratorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

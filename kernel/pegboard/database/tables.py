@@ -31,6 +31,7 @@ def kernel_app() -> PiccoloApp:
     """The tables of all areas of the kernel; no process needs them to serve, so they are imported here."""
     from pegboard.audit import tables as audit
     from pegboard.authorization import tables as authorization
+    from pegboard.factors import tables as factors
     from pegboard.identity import tables as identity
     from pegboard.isolation import tables as isolation
     from pegboard.jobs import tables as jobs
@@ -48,6 +49,7 @@ def kernel_app() -> PiccoloApp:
         identity,
         authorization,
         audit,
+        factors,
         vault,
         isolation,
         jobs,

@@ -15,6 +15,7 @@ from pegboard_sdk.access import Principal
 from pegboard.authorization.policies import Policies
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
+from pegboard.factors.permissions import RESTRICTED, RESTRICTED_PERMISSIONS
 from pegboard.identity.errors import SessionEnded, StepUpRequired
 from pegboard.identity.keys import KeyRing
 from pegboard.identity.passwords import Passwords
@@ -141,6 +142,9 @@ class Authenticator:
         roles = frozenset(access.roles) | more
         # Whoever logs in does not lose what everybody may do.
         permissions = self.permissions(access.tid, roles | {ANONYMOUS}, registry) | extra
+        if RESTRICTED in access.roles:
+            roles = frozenset(access.roles)
+            permissions = self.permissions(access.tid, frozenset((ANONYMOUS,)), registry) | RESTRICTED_PERMISSIONS
         if access.scope is not None:
             everybodys = self.permissions(access.tid, frozenset((ANONYMOUS,)), registry)
             permissions = permissions.intersection(access.scope.split()) | everybodys

@@ -3,12 +3,15 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar.params import QueryParameter
 from pegboard_sdk.errors import InvalidCursor, InvalidInput, NotFound, Unauthorized, Unavailable
 from pegboard_sdk.http import Controller, Request, Response, delete, get, post, put
 from pegboard_sdk.pagination import Cursor, Limit, Page
+from pegboard_sdk.settings import Secret
 
 from pegboard.authorization.errors import DutiesSegregated, NotHeld
+from pegboard.factors.errors import LockedOut
 from pegboard.identity.accounts import AccountService
 from pegboard.identity.credential_controllers import CredentialController
 from pegboard.identity.credentials import EMAIL_MAX
@@ -91,7 +94,7 @@ class AuthController(Controller):
         idempotency="none",
         guessable=True,
         status=200,
-        errors=(BadCredentials, AccountDisabled, EmailNotVerified, CsrfRefused, Unavailable),
+        errors=(BadCredentials, AccountDisabled, EmailNotVerified, CsrfRefused, LockedOut, Unavailable),
         also={202: "The password is right, and the account needs another factor: answer the challenge."},
     )
     async def log_in(
@@ -103,8 +106,11 @@ class AuthController(Controller):
         """
         if data.cookies:
             require_own_page(uow, request)
+        device = device_of(request)
+        if data.device_token is not None:
+            device = msgspec.structs.replace(device, token=Secret(data.device_token))
         outcome = await LogInService(uow.runtime).log_in(
-            uow, email=data.email, password=data.password, device=device_of(request)
+            uow, email=data.email, password=data.password, device=device
         )
         return signed_in(uow, outcome, cookies=data.cookies)
 

@@ -1,13 +1,17 @@
 """The routes of passwords and e-mail addresses."""
 
-from pegboard_sdk.errors import InvalidInput, TooManyRequests, Unauthorized, Unavailable
-from pegboard_sdk.http import Controller, post
+from typing import Any
 
+from pegboard_sdk.errors import InvalidInput, Unauthorized, Unavailable
+from pegboard_sdk.http import Controller, Request, post
+
+from pegboard.factors.errors import LockedOut
 from pegboard.identity.emails import EmailService
 from pegboard.identity.errors import BadCredentials, EmailTaken, OneTimeTokenInvalid
 from pegboard.identity.password_changes import PasswordService
 from pegboard.identity.permissions import SELF_UPDATE
 from pegboard.identity.schemas import EmailAddress, MessageSent, OneTimeToken, PasswordChange, PasswordReset
+from pegboard.web.devices import device_of
 from pegboard.work import SteppedWork, Work
 
 __all__ = ("CredentialController",)
@@ -25,11 +29,15 @@ class CredentialController(Controller):
         idempotency="none",
         guessable=True,
         status=204,
-        errors=(Unauthorized, BadCredentials, InvalidInput, TooManyRequests, Unavailable),
+        errors=(Unauthorized, BadCredentials, InvalidInput, LockedOut, Unavailable),
     )
-    async def change_password(self, data: PasswordChange, uow: SteppedWork) -> None:
-        """Choose another password. All other sessions of the account end."""
-        await PasswordService(uow.runtime).change(uow, current_password=data.current_password, password=data.password)
+    async def change_password(
+        self, data: PasswordChange, request: Request[Any, Any, Any], uow: SteppedWork
+    ) -> None:
+        """Choose another password. All other sessions of the account end, and no device is trusted any more."""
+        await PasswordService(uow.runtime).change(
+            uow, current_password=data.current_password, password=data.password, device=device_of(request)
+        )
 
     @post("/password/forgotten", public=True, idempotency="none", guessable=True, status=202, errors=(InvalidInput,))
     async def forget_password(self, data: EmailAddress, uow: Work) -> MessageSent:

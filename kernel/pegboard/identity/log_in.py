@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pegboard.audit.writer import record_refusal
+from pegboard.factors.attempts import Attempt, Attempts
+from pegboard.factors.devices import TrustedDevices
 from pegboard.identity.devices import UNKNOWN, Device
 from pegboard.identity.errors import AccountDisabled, BadCredentials, EmailNotVerified
 from pegboard.identity.repository import IdentityRepository
@@ -33,14 +35,15 @@ class LogInService:
         An unknown address takes the same steps as a wrong password, a hash included. No transaction is open meanwhile.
 
         Raises:
-            TooManyRequests: too many attempts with this address, wherever from and whether or not it is known.
+            LockedOut: too many attempts with this address have failed, whether or not it is known.
             BadCredentials: no account has this address and password.
             AccountDisabled: the password is right; the account is disabled.
             EmailNotVerified: the password is right; the address is not proven yet, as `auth.registration` asks.
             Unavailable: too many people are logging in.
         """
-        await self._count_attempt(uow.principal.tenant_id, email)
         async with uow.step() as work:
+            trusted = await TrustedDevices(work).of_address(device, email)
+            attempt = await Attempts(work).begin(email, device, trusted_device=trusted)
             found = await IdentityRepository(work).credentials(email.strip())
         account_id, stored = (found["id"], found["password_hash"]) if found else (None, None)
         if not await self._passwords.verify(stored, password) or account_id is None or stored is None:
@@ -49,7 +52,7 @@ class LogInService:
         renewed = await self._passwords.hash(password) if self._passwords.outdated(stored) else None
         try:
             async with uow.step() as work:
-                return await self._sign_in(work, account_id, stored, renewed, device)
+                return await self._sign_in(work, account_id, stored, renewed, device, attempt)
         except (AccountDisabled, EmailNotVerified) as refusal:
             reason = "disabled" if isinstance(refusal, AccountDisabled) else "address not proven"
             await self._refused(uow, account_id, reason)
@@ -57,7 +60,7 @@ class LogInService:
 
     @staticmethod
     async def _sign_in(
-        work: "Work", account_id: UUID, stored: str, renewed: str | None, device: Device
+        work: "Work", account_id: UUID, stored: str, renewed: str | None, device: Device, attempt: Attempt
     ) -> OpenSession | Challenge:
         repository = IdentityRepository(work)
         account = await repository.lock_account(account_id, change=renewed is not None)
@@ -65,15 +68,9 @@ class LogInService:
             raise BadCredentials  # it changed while we were hashing
         if renewed is not None:
             await repository.set_password_hash(account_id, renewed)
-        return await after_first_factor(work, account_id, methods=("pwd",), device=device)
-
-    async def _count_attempt(self, tenant_id: UUID, email: str) -> None:
-        """Who guesses one account's password from many addresses is slowed down too."""
-        # Keyed, so that Redis holds nothing that tells who logs in.
-        known_as = self._runtime.vault.derive("identity.login_rate", tenant_id.bytes + email.strip().lower().encode())
-        await self._runtime.limiter.check_shared(
-            f"login:{known_as.hex()[:32]}", self._runtime.config.http.rate_per_login
-        )
+        outcome = await after_first_factor(work, account_id, methods=("pwd",), device=device)
+        await Attempts(work).succeeded(attempt, entirely=isinstance(outcome, OpenSession))
+        return outcome
 
     async def _refused(self, uow: "SteppedWork", account_id: UUID | None, reason: str) -> None:
         # An entry for an unknown address too, without the address: people type passwords there.

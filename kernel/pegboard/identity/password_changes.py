@@ -6,8 +6,11 @@ from uuid import UUID
 from pegboard_sdk.access import Principal
 
 from pegboard.audit.writer import insert_entry
+from pegboard.factors.attempts import Attempts
+from pegboard.factors.devices import TrustedDevices
 from pegboard.identity.by_mail import PasswordForgotten, answer_by_mail
 from pegboard.identity.credentials import check_password, normal_email
+from pegboard.identity.devices import UNKNOWN, Device
 from pegboard.identity.errors import BadCredentials
 from pegboard.identity.letters import password_changed
 from pegboard.identity.markets import market_of
@@ -35,17 +38,19 @@ class PasswordService:
         self._min_length = runtime.config.auth.password_min_length
         self._passwords = runtime.authenticator.passwords
 
-    async def change(self, uow: "SteppedWork", *, current_password: str, password: str) -> None:
+    async def change(
+        self, uow: "SteppedWork", *, current_password: str, password: str, device: Device = UNKNOWN
+    ) -> None:
         """Give the principal's account another password, and end its other log-ins. Its owner is told by mail.
 
         Raises:
             Unauthorized: nobody is logged in.
             BadCredentials: the current password is another.
-            TooManyRequests: too many tries.
+            LockedOut: too many attempts have failed.
             InvalidInput: the new password may not be chosen.
         """
         account_id = uow.principal.account
-        known = await StepUpService(self._runtime).check_password(uow, current_password)
+        known = await StepUpService(self._runtime).check_password(uow, current_password, device=device)
         check_password(password, email=known.email, min_length=self._min_length)
         password_hash = await self._passwords.hash(password)
         async with uow.step() as work:
@@ -53,6 +58,7 @@ class PasswordService:
             if account is None or account["password_hash"] != known.password_hash:
                 raise BadCredentials  # it changed while we were hashing
             await self._set(work, account_id, account["email"], password_hash, besides=work.principal.session_id)
+            await Attempts(work).succeeded(known.attempt, entirely=True)
             await insert_entry(
                 work, SELF_UPDATE, object_type="account", object_id=account_id, after={"changed": ["password"]}
             )
@@ -84,6 +90,7 @@ class PasswordService:
             proof = await OneTimeTokens(work).redeem(token, "reset_password")
             await repository.verify_email(account_id)  # whoever has the token reads mail there
             await self._set(work, account_id, proof["email"], password_hash, besides=None)
+            await Attempts(work).forgive(proof["email"])
             actor = Principal(kind="account", tenant_id=work.tenant_id, account_id=account_id)
             await insert_entry(work, PASSWORD_RESET, object_type="account", object_id=account_id, actor=actor)
 
@@ -94,6 +101,7 @@ class PasswordService:
         await repository.set_password_hash(account_id, password_hash)
         # A token that somebody else asked for, or got, before must not undo this.
         await OneTimeTokens(work).withdraw(account_id, "reset_password")
+        await TrustedDevices(work).withdraw(account_id)
         await SessionService(self._runtime).revoke(
             work, "password", account_id=account_id, kind="log_in", besides=besides
         )

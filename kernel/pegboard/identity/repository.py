@@ -14,7 +14,7 @@ from pegboard.identity.devices import UNKNOWN, Device
 
 __all__ = ("IdentityRepository", "RevokeReason", "SessionKind")
 
-RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "password", "administrator"]
+RevokeReason = Literal["logout", "reuse", "roles", "disabled", "owner", "password", "factors", "administrator"]
 SessionKind = Literal["log_in", "api_key", "client"]
 
 _ACCOUNT = """
@@ -141,6 +141,12 @@ class IdentityRepository:
             account_id,
             password_hash,
             display_name,
+        )
+
+    async def password_hash(self, account_id: UUID) -> str | None:
+        """The account's hash, if it can log in by password."""
+        return await self._uow.fetchval(
+            "SELECT password_hash FROM kernel_accounts WHERE tenant_id = $1 AND id = $2", self._tenant, account_id
         )
 
     async def has_password(self, account_id: UUID) -> bool:

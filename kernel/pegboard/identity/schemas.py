@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from pegboard.factors.schemas import CredentialRequest
 from pegboard.identity.credentials import EMAIL_MAX, PASSWORD_MAX
 
 __all__ = (
@@ -61,11 +62,14 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class LogIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Credentials. With `cookies` a browser gets the tokens as cookies, and a CSRF token in the answer."""
+    """Credentials. With `cookies` a browser gets the tokens as cookies, and a CSRF token in the answer. A trusted
+    device sends the `device_token` that it got; a browser has it in a cookie.
+    """
 
     email: Email
     password: Password
     cookies: bool = False
+    device_token: TokenText | None = None
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,23 +79,27 @@ class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
-    """Send `access_token` as `Authorization: Bearer …`; when it expires, exchange `refresh_token`. Times in seconds."""
+    """Send `access_token` as `Authorization: Bearer …`; when it expires, exchange `refresh_token`. Times in seconds.
+    With `device_token`, where there is one, this device logs in by the password alone.
+    """
 
     access_token: str
     refresh_token: str
     expires_in: int
     refresh_expires_in: int
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # RFC 6750's name of the kind
+    device_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
-    """The first factor was right, and the account needs another: answer `challenge` by one of `methods` within
-    `expires_in` seconds.
+    """What is to be proved, another factor say: answer `challenge` by one of `methods` (`totp`, `passkey`,
+    `recovery_code`) within `expires_in` seconds. `passkey` is what the browser needs for one.
     """
 
     challenge: str
     methods: list[str]
     expires_in: int
+    passkey: CredentialRequest | msgspec.UnsetType = msgspec.UNSET
 
 
 class BrowserSession(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,16 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from pegboard_sdk.errors import InvalidCursor, NotFound, TooManyRequests, Unauthorized
+from pegboard_sdk.errors import InvalidCursor, NotFound, Unauthorized
 from pegboard_sdk.http import Controller, Request, Response, delete, get, post
 from pegboard_sdk.pagination import Cursor, Limit, Page
 
+from pegboard.factors.errors import LockedOut
 from pegboard.identity.errors import BadCredentials
 from pegboard.identity.permissions import SESSION_END, SESSION_LIST, SESSION_PROVE
 from pegboard.identity.schemas import Challenge, FreshToken, LogInSession, Proof
 from pegboard.identity.sessions import SessionService
 from pegboard.identity.signed_in import fresh_token
 from pegboard.identity.step_up import StepUpService
+from pegboard.web.devices import device_of
 from pegboard.work import SteppedWork, Work
 
 __all__ = ("SessionController",)
@@ -45,12 +47,12 @@ class SessionController(Controller):
         idempotency="none",
         guessable=True,
         status=200,
-        errors=(Unauthorized, BadCredentials, TooManyRequests),
+        errors=(Unauthorized, BadCredentials, LockedOut),
         also={202: "The password is right, and the account needs another factor: answer the challenge."},
     )
     async def step_up(
         self, data: Proof, request: Request[Any, Any, Any], uow: SteppedWork
     ) -> Response[FreshToken | Challenge]:
         """Prove anew who you are: what answers 401 `auth.step_up_required` takes the access token that this gives."""
-        outcome = await StepUpService(uow.runtime).by_password(uow, data.password)
+        outcome = await StepUpService(uow.runtime).by_password(uow, data.password, device=device_of(request))
         return fresh_token(uow, request, outcome)

@@ -10,6 +10,7 @@ from pegboard_sdk.errors import DomainError, NotFound
 from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 
 from pegboard.audit.writer import insert_entry
+from pegboard.factors.requirements import roles_in_session
 from pegboard.identity.devices import UNKNOWN, Device
 from pegboard.identity.errors import RefreshTokenInvalid, RefreshTokenReused, SessionEnded
 from pegboard.identity.letters import session_stolen
@@ -74,7 +75,7 @@ class SessionService:
             session_id=session_id,
             account_id=account_id,
             tenant_id=work.tenant_id,
-            roles=await repository.roles(account_id),
+            roles=await roles_in_session(work, account_id, methods),
             refresh_token=token,
             expires_in=ttl,
             authenticated_at=session["authenticated_at"],
@@ -177,7 +178,7 @@ class SessionService:
             session_id=principal.session_id,
             account_id=principal.account,
             tenant_id=work.tenant_id,
-            roles=await repository.roles(principal.account),
+            roles=await roles_in_session(work, principal.account, proven["methods"]),
             authenticated_at=proven["authenticated_at"],
             methods=proven["methods"],
         )
@@ -255,7 +256,7 @@ class SessionService:
             session_id=session_id,
             account_id=state["account_id"],
             tenant_id=work.tenant_id,
-            roles=await repository.roles(state["account_id"]),
+            roles=await roles_in_session(work, state["account_id"], state["methods"]),
             refresh_token=child,
             expires_in=ttl,
             authenticated_at=state["authenticated_at"],

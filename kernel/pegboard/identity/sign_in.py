@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from pegboard.factors.devices import TRUSTED_DEVICE, TrustedDevices
+from pegboard.factors.requirements import is_proven
+from pegboard.factors.second_factor import second_factor
 from pegboard.identity.devices import Device
 from pegboard.identity.errors import AccountDisabled, BadCredentials, EmailNotVerified
 from pegboard.identity.repository import IdentityRepository
@@ -41,13 +44,39 @@ async def after_first_factor(
         raise EmailNotVerified
     if FEDERATED not in methods:
         await require_realm(work, account_id, account["email"], by=None)
+    if not is_proven(methods):
+        if await TrustedDevices(work).recognise(account_id, device):
+            methods = (*methods, TRUSTED_DEVICE)
+        else:
+            challenge = await second_factor(
+                work,
+                account_id,
+                purpose="sign_in",
+                password_hash=account["password_hash"],
+                methods=tuple(methods),
+            )
+            if challenge is not None:
+                return challenge
     return await SessionService(work.runtime).open(work, account_id, methods=methods, device=device)
 
 
 async def after_step_up(work: "Work", *, methods: Sequence[str]) -> ProvenSession | Challenge:
-    """What who is logged in gets that has proved anew, by `methods`, who they are: a session whose proof is fresh.
+    """What who is logged in gets that has proved anew, by `methods`, who they are: a session whose proof is fresh, or
+    the challenge to prove a second factor, where there is one.
 
     Raises:
         SessionEnded: the session is gone.
     """
+    if not is_proven(methods):
+        principal = work.principal
+        challenge = await second_factor(
+            work,
+            principal.account,
+            purpose="step_up",
+            password_hash=await IdentityRepository(work).password_hash(principal.account),
+            methods=tuple(methods),
+            session_id=principal.session_id,
+        )
+        if challenge is not None:
+            return challenge
     return await SessionService(work.runtime).prove(work, methods=methods)

@@ -12,6 +12,10 @@ from pegboard.authorization import permissions as authorization
 from pegboard.authorization.approval_controllers import CONTROLLERS as APPROVAL_CONTROLLERS
 from pegboard.authorization.approvals import SERVICES as APPROVAL_SERVICES
 from pegboard.authorization.controllers import CONTROLLERS as AUTHORIZATION_CONTROLLERS
+from pegboard.factors import jobs as factor_jobs
+from pegboard.factors import permissions as factors
+from pegboard.factors.admin_controllers import CONTROLLERS as FACTOR_ADMIN_CONTROLLERS
+from pegboard.factors.controllers import CONTROLLERS as FACTOR_CONTROLLERS
 from pegboard.identity import jobs as identity_jobs
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
@@ -45,7 +49,7 @@ from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (audit, authorization, identity, isolation, jobs, machines, plugins, sso, taxonomies, tenancy, web)
+_AREAS = (audit, authorization, factors, identity, isolation, jobs, machines, plugins, sso, taxonomies, tenancy, web)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -66,6 +70,8 @@ def kernel_plugin() -> LoadedPlugin:
             *AUDIT_CONTROLLERS,
             *APPROVAL_CONTROLLERS,
             *AUTHORIZATION_CONTROLLERS,
+            *FACTOR_ADMIN_CONTROLLERS,
+            *FACTOR_CONTROLLERS,
             *IDENTITY_CONTROLLERS,
             *ISOLATION_CONTROLLERS,
             *JOB_CONTROLLERS,
@@ -80,7 +86,7 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         jobs=(
             *authorization_jobs.JOBS,
-            *identity_jobs.JOBS,
+            *factor_jobs.JOBS, *identity_jobs.JOBS,
             *machine_jobs.JOBS,
             *mail.JOBS,
             *sso_jobs.JOBS,
@@ -88,7 +94,7 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         schedules=(
             *authorization_jobs.SCHEDULES,
-            *identity_jobs.SCHEDULES,
+            *factor_jobs.SCHEDULES, *identity_jobs.SCHEDULES,
             *machine_jobs.SCHEDULES,
             *sso_jobs.SCHEDULES,
             *web_jobs.SCHEDULES,

@@ -37,6 +37,7 @@ class SessionCookies:
         config = runtime.config
         self._vault = runtime.vault
         self._access_ttl = config.auth.access_ttl
+        self._device_ttl = config.auth.trusted_device_days * 86_400
         public = urlsplit(config.http.public_url)
         self._secure = public.scheme == "https"
         self._own = f"{public.scheme}://{public.netloc}" if public.netloc else ""
@@ -45,6 +46,7 @@ class SessionCookies:
         self._access = f"{prefix}pegboard_access"
         self._refresh = f"{prefix}pegboard_refresh"
         self._csrf = f"{prefix}pegboard_csrf"
+        self._device = f"{prefix}pegboard_device"
 
     def access_token(self, exchange: "Exchange") -> str | None:
         """The access token that came as a cookie."""
@@ -53,6 +55,10 @@ class SessionCookies:
     def refresh_token(self, exchange: "Exchange") -> str | None:
         """The refresh token that came as a cookie."""
         return _cookie(exchange, self._refresh)
+
+    def device_token(self, exchange: "Exchange") -> str | None:
+        """What proves that the browser's owner trusts it. It stays when they log out."""
+        return _cookie(exchange, self._device)
 
     def csrf_token(self, session_id: UUID) -> str:
         """What a session's writes have to repeat."""
@@ -109,6 +115,10 @@ class SessionCookies:
     def put_access(self, response: Response[Any], token: str) -> None:
         """Give a browser another access token with `response`."""
         response.set_cookie(self._cookie(self._access, token, max_age=self._access_ttl))
+
+    def put_device(self, response: Response[Any], token: str) -> None:
+        """Have a browser hold what proves that its owner trusts it."""
+        response.set_cookie(self._cookie(self._device, token, max_age=self._device_ttl))
 
     def clear(self, response: Response[Any]) -> None:
         """Have the browser forget its tokens."""

@@ -4,8 +4,10 @@ from typing import Any
 
 from litestar import Request
 from pegboard_sdk.http import EXCHANGE
+from pegboard_sdk.settings import Secret
 
 from pegboard.identity.devices import Device
+from pegboard.web.cookies import SessionCookies
 from pegboard.web.exchange import Exchange
 
 __all__ = ("device_of",)
@@ -18,4 +20,5 @@ def device_of(request: Request[Any, Any, Any]) -> Device:
     exchange: Exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # the kernel's own key
     agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
     printable = "".join(character for character in agent if character.isprintable())
-    return Device(ip=exchange.ip, user_agent=printable[:_USER_AGENT_MAX])
+    token = SessionCookies(exchange.runtime).device_token(exchange) or ""
+    return Device(ip=exchange.ip, user_agent=printable[:_USER_AGENT_MAX], token=Secret(token))

@@ -7,6 +7,8 @@ from pegboard_sdk.access import Principal
 from pegboard_sdk.errors import NotFound, Unauthorized
 from pegboard_sdk.http import EXCHANGE, Route
 
+from pegboard.factors.errors import FactorRequired
+from pegboard.factors.permissions import RESTRICTED
 from pegboard.identity.errors import CsrfRefused
 from pegboard.isolation.breaker import REFUSED
 from pegboard.isolation.errors import PluginUnavailable
@@ -64,6 +66,8 @@ class Gate:
                 if principal.session_id is not None and (rate := self._machines.limited(principal.session_id)):
                     self._limiter.check(f"credential:{principal.session_id}", rate)
             if route.permission is not None:
+                if RESTRICTED in principal.roles and not principal.may(route.permission):
+                    raise FactorRequired
                 principal.require(route.permission)
                 if route.fresh:
                     self._authenticator.require_fresh(principal)
