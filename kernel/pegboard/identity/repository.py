@@ -362,14 +362,14 @@ class IdentityRepository:
     async def prove(self, session_id: UUID, methods: Sequence[str]) -> Record | None:
         """The session's owner has just proved who they are by `methods`.
 
-        Gives `authenticated_at` (Unix seconds) and all `methods` so far, or None where the session is gone.
+        Gives `authenticated_at` (Unix seconds) and all `methods` so far, or None where the session is no log-in.
         """
         return await self._uow.fetchrow(
             """
             UPDATE kernel_sessions
             SET authenticated_at = now(), last_used_at = now(),
                 methods = array(SELECT DISTINCT unnest(methods || $3::text[]) ORDER BY 1)
-            WHERE tenant_id = $1 AND id = $2
+            WHERE tenant_id = $1 AND id = $2 AND kind = 'log_in'
             RETURNING extract(epoch FROM authenticated_at)::bigint AS authenticated_at, methods
             """,
             self._tenant,

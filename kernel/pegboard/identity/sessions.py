@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from pegboard_sdk.access import Principal
-from pegboard_sdk.errors import DomainError, NotFound
+from pegboard_sdk.errors import DomainError, Forbidden, NotFound
 from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 
 from pegboard.audit.writer import insert_entry
@@ -160,13 +160,13 @@ class SessionService:
 
         Raises:
             Unauthorized: nobody is logged in.
-            SessionEnded: the session is gone.
+            Forbidden: the session is an API key's or a client's: a program proves nothing about a person.
         """
         principal = work.principal
         repository = IdentityRepository(work)
         proven = await repository.prove(principal.session_id, methods) if principal.session_id is not None else None
         if principal.session_id is None or proven is None:
-            raise SessionEnded
+            raise Forbidden("Only who logged in can prove anew who they are: an API key or a client can't.")
         await insert_entry(
             work,
             SESSION_PROVE,

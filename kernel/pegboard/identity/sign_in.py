@@ -65,7 +65,7 @@ async def after_step_up(work: "Work", *, methods: Sequence[str]) -> ProvenSessio
     the challenge to prove a second factor, where there is one.
 
     Raises:
-        SessionEnded: the session is gone.
+        Forbidden: the session is no log-in.
     """
     if not is_proven(methods):
         principal = work.principal

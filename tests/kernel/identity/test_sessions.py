@@ -3,8 +3,11 @@
 from uuid import UUID
 
 import httpx
+import pytest
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.sessions import SessionService
+from pegboard_sdk.access import Principal
+from pegboard_sdk.errors import Forbidden
 from pegboard_sdk.ids import new_id
 
 from tests.support.mailbox import Mailbox
@@ -143,6 +146,16 @@ async def test_a_session_of_a_machine_is_no_log_in(platform: TestPlatform, tenan
         assert await work.fetchval(standing, key["id"])
         await SessionService(platform.runtime).revoke(work, "disabled", account_id=ada.id)
         assert not await work.fetchval(standing, key["id"])
+
+
+async def test_a_machine_proves_nothing_about_a_person(platform: TestPlatform, tenant: UUID) -> None:
+    ada = await platform.account(tenant)
+    async with platform.work(platform.system(tenant)) as work:
+        key = await IdentityRepository(work).insert_session(ada.id, ttl=None, kind="api_key", label="robot")
+    machine = Principal(kind="account", tenant_id=tenant, account_id=ada.id, session_id=key["id"])
+    async with platform.work(machine) as work:
+        with pytest.raises(Forbidden):
+            await SessionService(platform.runtime).prove(work, methods=("pwd",))
 
 
 async def test_an_administrator_logs_an_account_out(platform: TestPlatform, tenant: UUID) -> None:
