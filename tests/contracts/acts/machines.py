@@ -23,6 +23,7 @@ async def own_key(site: Site) -> tuple[Account, str]:
     """Somebody with an API key, and its path."""
     ada = await site.member()
     made = await ada.client.post(KEYS, json=NEW_KEY)
+    assert made.status_code == 201, made.text
     return ada, f"{KEYS}/{made.json()['id']}"
 
 
