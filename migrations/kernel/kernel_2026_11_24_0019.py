@@ -23,7 +23,7 @@ CREATE UNIQUE INDEX kernel_accounts_service_name ON kernel_accounts (tenant_id, 
 # A credential is a session (its label, expiry, last use and end are there) and what authenticates it. `public_id` is
 # what it is found by: the readable part of a key or secret, the thumbprint of a public key. `digest` is the SHA-256 of
 # a secret, sealed by the vault under the master key `key_id`. `changed_xid` is the last transaction that changed what
-# the credential may do: processes that remember it ask for those since their last snapshot, as the revocation feed does.
+# the credential may do: processes ask for those since their last snapshot, as the revocation feed does.
 CREDENTIALS = """
 CREATE TABLE kernel_machine_credentials (
     id uuid PRIMARY KEY,

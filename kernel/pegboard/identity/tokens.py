@@ -13,12 +13,12 @@ from pegboard_sdk.ids import new_id
 
 from pegboard.identity.keys import KeyRing
 
-__all__ = ("AUDIENCE", "AccessToken", "TokenInvalid", "Tokens")
+__all__ = ("AUDIENCE", "MAX_LENGTH", "AccessToken", "TokenInvalid", "Tokens")
 
 AUDIENCE = "pegboard"
 _ALGORITHM = "EdDSA"
 _TYPE = "at+jwt"
-_MAX_LENGTH = 4096
+MAX_LENGTH = 4096
 _CLOCK_SKEW = 30
 """Seconds that the clock of the machine which signed a token may be ahead of ours."""
 
@@ -59,7 +59,7 @@ class Tokens:
 
     def __init__(self, keys: KeyRing, *, issuer: str, ttl: int) -> None:
         self._keys = keys
-        self._issuer = issuer
+        self.issuer = issuer
         self.ttl = ttl
 
     def sign(
@@ -79,7 +79,7 @@ class Tokens:
         """
         now = int(time.time())
         claims: dict[str, Any] = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "aud": AUDIENCE,
             "sub": str(account_id),
             "tid": str(tenant_id),
@@ -109,7 +109,7 @@ class Tokens:
                 key,
                 algorithms=[_ALGORITHM],
                 audience=AUDIENCE,
-                issuer=self._issuer,
+                issuer=self.issuer,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "jti"], "verify_iat": False},
             )
             access = msgspec.convert(claims, AccessToken)
@@ -121,7 +121,7 @@ class Tokens:
 
     async def _key(self, token: str) -> Ed25519PublicKey:
         """The key that the token's header names. The header chooses nothing else: algorithm and type are ours."""
-        if len(token) > _MAX_LENGTH:
+        if len(token) > MAX_LENGTH:
             raise TokenInvalid
         try:
             header = jwt.get_unverified_header(token)

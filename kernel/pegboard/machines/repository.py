@@ -106,6 +106,27 @@ class CredentialRepository:
         )
         return tag == "INSERT 0 1"
 
+    async def standing(self, account_id: UUID, kind: str, *, public_id: str | None) -> list[Record]:
+        """A service account's credentials of one kind that stand, the one or all, with what they are checked by. They
+        and the account are held until the end: whoever ends them waits, and then ends what was given for them too.
+        """
+        return await self._uow.fetch(
+            """
+            SELECT c.id, c.account_id, c.digest, c.public_key, c.scopes,
+                   floor(extract(epoch FROM s.expires_at - now()))::int AS left
+            FROM kernel_machine_credentials c
+            JOIN kernel_accounts a ON a.tenant_id = c.tenant_id AND a.id = c.account_id
+            JOIN kernel_sessions s ON s.tenant_id = c.tenant_id AND s.id = c.id
+            WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.kind = $3 AND ($4::text IS NULL OR c.public_id = $4)
+              AND a.status = 'active' AND s.revoked_at IS NULL AND s.expires_at > now()
+            ORDER BY c.id FOR SHARE
+            """,
+            self._tenant,
+            account_id,
+            kind,
+            public_id,
+        )
+
     async def list(self, account_id: UUID, *, kind: str | None, after: UUID | None, limit: int) -> list[Record]:
         """An account's credentials, all or those of one kind, newest first; those that ended too."""
         return await self._uow.fetch(

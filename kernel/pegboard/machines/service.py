@@ -103,6 +103,8 @@ class CredentialService:
         Raises:
             NotFound: the account has no such credential.
         """
+        # Who is being given a token for it has it first, or is refused.
+        await self._repository.lock(credential_id)
         row = await self._get(account_id, credential_id)
         await insert_entry(
             self._work,

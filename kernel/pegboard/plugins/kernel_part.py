@@ -26,6 +26,7 @@ from pegboard.jobs.controllers import CONTROLLERS as JOB_CONTROLLERS
 from pegboard.machines import jobs as machine_jobs
 from pegboard.machines import permissions as machines
 from pegboard.machines.controllers import CONTROLLERS as MACHINE_CONTROLLERS
+from pegboard.machines.oauth_controllers import OAUTH_CONTROLLERS
 from pegboard.mail import outbox as mail
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
@@ -76,6 +77,7 @@ def kernel_plugin() -> LoadedPlugin:
             *ISOLATION_CONTROLLERS,
             *JOB_CONTROLLERS,
             *MACHINE_CONTROLLERS,
+            *OAUTH_CONTROLLERS,
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,
@@ -86,7 +88,8 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         jobs=(
             *authorization_jobs.JOBS,
-            *factor_jobs.JOBS, *identity_jobs.JOBS,
+            *factor_jobs.JOBS,
+            *identity_jobs.JOBS,
             *machine_jobs.JOBS,
             *mail.JOBS,
             *sso_jobs.JOBS,
@@ -94,7 +97,8 @@ def kernel_plugin() -> LoadedPlugin:
         ),
         schedules=(
             *authorization_jobs.SCHEDULES,
-            *factor_jobs.SCHEDULES, *identity_jobs.SCHEDULES,
+            *factor_jobs.SCHEDULES,
+            *identity_jobs.SCHEDULES,
             *machine_jobs.SCHEDULES,
             *sso_jobs.SCHEDULES,
             *web_jobs.SCHEDULES,

@@ -15,6 +15,7 @@ from pegboard_sdk.http import Controller, PathParameter, Request, Response, get
 
 from pegboard import __version__
 from pegboard.identity.controllers import JwksController
+from pegboard.machines.oauth_controllers import MetadataController
 from pegboard.plugins.registry import Registry
 from pegboard.telemetry.metrics import CONTENT_TYPE
 from pegboard.web.health import SAFE_MODE, Health, PluginHealthPage, check_plugins, check_ready, plugins_left_out
@@ -221,4 +222,5 @@ ROOT_CONTROLLERS: tuple[type[Controller], ...] = (
     DocumentController,
     DocsController,
     JwksController,
+    MetadataController,
 )
