@@ -29,6 +29,7 @@ WITHOUT_ENTRY: Mapping[str, str] = {
     "POST /api/v1/auth/password/forgotten": "only a message is sent, which proves nothing yet; anybody may ask",
     "POST /api/v1/auth/email/verification": "only a message is sent, which proves nothing yet; anybody may ask",
     "POST /api/v1/admin/plugins/plans": "a plan changes nothing, and says who made it; to apply it is on record",
+    "POST /api/v1/auth/token/introspect": "a question, which RFC 7662 has asked by POST",
     "POST /api/v1/auth/providers/{name}/start": "a browser is told where to go; what comes of it is on record",
     "POST /api/v1/auth/identities/{name}/start": "a browser is told where to go; what comes of it is on record",
     "POST /api/v1/auth/providers/{name}/callback": "nobody is logged in before the code is exchanged",

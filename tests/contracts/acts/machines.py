@@ -6,12 +6,15 @@ import httpx
 from pegboard_sdk.ids import new_id
 
 from tests.contracts.acts.site import Acts, Site
+from tests.kernel.machines.conftest import make_credential, make_service
 from tests.support.platform import Account
 
 __all__ = ("ACTS",)
 
 KEYS = "/api/v1/auth/api-keys"
 SERVICES = "/api/v1/admin/service-accounts"
+TOKEN = "/api/v1/auth/token"
+CLIENT_SCOPES = ("account:self.read", "account:token.introspect")
 NEW_KEY = {"label": "a script", "scopes": ["account:self.read"]}
 
 
@@ -58,7 +61,36 @@ async def revoke_credential(site: Site) -> httpx.Response:
     return await (await site.administrator()).client.delete(path)
 
 
+async def client(site: Site) -> dict[str, str]:
+    """What an OAuth client proves itself by. It may look into tokens."""
+    admin = await site.administrator()
+    service: Any = await make_service(admin, "administrator")
+    made: Any = await make_credential(admin, service, *CLIENT_SCOPES, kind="client_secret")
+    return {"client_id": made["account_id"], "client_secret": made["secret"]}
+
+
+async def issue_token(site: Site) -> httpx.Response:
+    return await site.anonymous.post(TOKEN, data={"grant_type": "client_credentials", **await client(site)})
+
+
+async def ask_about_token(site: Site, verb: str) -> httpx.Response:
+    proof = await client(site)
+    issued = await site.anonymous.post(TOKEN, data={"grant_type": "client_credentials", **proof})
+    return await site.anonymous.post(f"{TOKEN}/{verb}", data={"token": issued.json()["access_token"], **proof})
+
+
+async def revoke_token(site: Site) -> httpx.Response:
+    return await ask_about_token(site, "revoke")
+
+
+async def introspect_token(site: Site) -> httpx.Response:
+    return await ask_about_token(site, "introspect")
+
+
 ACTS: Acts = {
+    "POST /api/v1/auth/token": issue_token,
+    "POST /api/v1/auth/token/revoke": revoke_token,
+    "POST /api/v1/auth/token/introspect": introspect_token,
     "POST /api/v1/auth/api-keys": create_key,
     "POST /api/v1/auth/api-keys/{key_id}/rotate": rotate_key,
     "DELETE /api/v1/auth/api-keys/{key_id}": revoke_key,
