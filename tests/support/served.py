@@ -43,6 +43,7 @@ def serving(folder: Path, database_url: str, redis_url: str, **environ: str) -> 
             "PEGBOARD_DATABASE__URL": database_url,
             "PEGBOARD_REDIS__URL": redis_url,
             "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
+            "PEGBOARD_OUTBOUND__PRIVATE_HOSTS": '{"*": ["127.0.0.1"]}',
             **environ,
         },
     )

@@ -18,6 +18,7 @@ from pegboard.supervisor.ports import Address
 from pegboard.supervisor.readiness import supervised, wait_for_start
 from pegboard.telemetry.logging import configure_logging
 from pegboard.telemetry.metrics import SHARED_FOLDER, share_metrics
+from pegboard.web.limits import MAX_HEADERS, MAX_TARGET
 
 if TYPE_CHECKING:
     from pegboard.web.entry import Entry
@@ -65,6 +66,7 @@ def command(cli: CommandLine, host: str | None, port: str | None, workers: str |
 def _serve(http: HttpConfig, ip: str, port: int) -> None:
     """Run granian until it is told to stop. Its workers make the application, each its own."""
     from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -79,6 +81,9 @@ def _serve(http: HttpConfig, ip: str, port: int) -> None:
         workers=http.workers,
         http=HTTPModes.http1,
         websockets=False,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(http.header_timeout * 1000), max_buffer_size=MAX_TARGET + MAX_HEADERS
+        ),
         log_level=LogLevels.warning,
         log_dictconfig=LOGGING,
         respawn_failed_workers=http.workers > 1,  # of one alone, the end is for whoever runs us to see

@@ -18,7 +18,6 @@ from pegboard.reference.subject import Subject
 from pegboard.taxonomies.service import TermUnknown
 from pegboard.tenancy.errors import BadHost, BadTenant, HostUnknown, OtherTenant, TenantNotFound, TenantSuspended
 from pegboard.web.app import declared_routes, routers
-from pegboard.web.entry import HeadersTooLarge, Misdirected, TargetTooLong
 from pegboard.web.idempotency import (
     IdempotencyKeyInFlight,
     IdempotencyKeyInvalid,
@@ -28,8 +27,17 @@ from pegboard.web.idempotency import (
 from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import openapi_document
 from pegboard.web.problems import OutcomeUnknown
+from pegboard.web.receiving import BodyTooSlow
 from pegboard.web.requests import TooDeep
 from pegboard.web.schemas import DescribedStructs
+from pegboard.web.screening import (
+    CompressedBody,
+    HeaderRepeated,
+    HeadersTooLarge,
+    Misdirected,
+    TargetTooLong,
+    TransferCodingUnknown,
+)
 
 __all__ = ("http_page", "make_document")
 
@@ -37,7 +45,10 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
     (
         BadHost,
         BadTenant,
+        BodyTooSlow,
+        CompressedBody,
         CsrfRefused,
+        HeaderRepeated,
         HeadersTooLarge,
         HostUnknown,
         IdempotencyKeyInFlight,
@@ -55,6 +66,7 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         TermUnknown,
         TokenInvalid,
         TooDeep,
+        TransferCodingUnknown,
         *(
             error
             for module in (sdk_errors, outbound)

@@ -220,7 +220,7 @@ class Supervisor:
 
     def _make_children(self, env: dict[str, str], address: Address) -> None:
         http, jobs = self._config.http, self._config.jobs
-        host = http.allowed_hosts[0] if http.allowed_hosts else f"{address.host}:{address.port}"
+        host = next((host for host in http.allowed_hosts if host != "*"), f"{address.host}:{address.port}")
         serve = ["serve", "--host", address.ip, "--port", str(address.port)]
 
         def child(name: str, arguments: list[str], **options: Any) -> Child:

@@ -20,6 +20,7 @@ from pegboard.plugins.generation import Generation
 from pegboard.runtime import Runtime
 from pegboard.web.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from pegboard.web.problems import PROBLEM_JSON, OutcomeUnknown, encode_problem
+from pegboard.web.quotas import Quota
 from pegboard.web.streams import StreamAnswer
 from pegboard.work import KERNEL, ReadWork, SteppedWork, transact
 
@@ -37,7 +38,7 @@ class Exchange:
 
     __slots__ = (
         "breaker", "by_cookie", "closing", "head", "headers", "ip", "limit", "plugin", "principal", "problem",
-        "registry", "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
+        "rate", "registry", "request_id", "route", "runtime", "scope", "ticket", "trace", "tries", "uncertain",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.route: Route | None = None
         self.problem: DomainError | None = None
+        self.rate: Quota | None = None
         self.tries = 0
         self.trace = ""
         self.uncertain = False

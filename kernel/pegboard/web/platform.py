@@ -27,7 +27,11 @@ class Platform:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.addresses = Addresses(config.http.trusted_proxies)
+        self.addresses = Addresses(
+            config.http.trusted_proxies,
+            forwarded_by=config.http.forwarded_by,
+            ipv6_prefix=config.http.rate_ipv6_prefix,
+        )
         self._runtime: Runtime | None = None
         self._watcher: RegistryWatcher | None = None
         self._watchdog: Watchdog | None = None

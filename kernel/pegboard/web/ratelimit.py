@@ -11,6 +11,7 @@ import structlog
 from pegboard_sdk.errors import TooManyRequests
 
 from pegboard.background import supervised
+from pegboard.web.quotas import Quota
 
 __all__ = ("RateLimiter",)
 
@@ -65,8 +66,9 @@ class RateLimiter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def check(self, key: str, limit: int) -> None:
-        """Count one request of `key`.
+    def check(self, key: str, limit: int) -> Quota | None:
+        """Count one request of `key`, whose part before the first colon names the policy. Who has used three quarters
+        of it gets to know what is left; to others that is not worth a header.
 
         Raises:
             TooManyRequests: more than `limit` in a minute.
@@ -80,11 +82,17 @@ class RateLimiter:
             counter = self._counters[key] = _Counter(window)
         elif counter.window != window:
             counter.roll(window)
-        wait = _wait(counter.known + counter.pending, counter.previous, limit, now)
+        used = counter.known + counter.pending
+        wait = _wait(used, counter.previous, limit, now)
         if wait:
-            raise _refusal(wait)
+            raise _refusal(key, limit, wait)
         counter.pending += 1
         self._touched.add(key)
+        if 4 * (used + 1 + counter.previous) < 3 * limit:
+            return None
+        elapsed = int(now) % WINDOW
+        left = limit - used - 1 - counter.previous * (WINDOW - elapsed) // WINDOW
+        return Quota(_policy(key), limit, WINDOW, left, WINDOW - elapsed) if 4 * left <= limit else None
 
     async def check_shared(self, key: str, limit: int) -> None:
         """Count one request of `key` in Redis before going on.
@@ -108,7 +116,7 @@ class RateLimiter:
             self.check(key, limit)
             return
         if wait:
-            raise _refusal(wait)
+            raise _refusal(key, limit, wait)
 
     async def sync(self) -> None:
         """Exchange counts with Redis, in one round trip."""
@@ -165,5 +173,12 @@ def _wait(current: int, previous: int, limit: int, now: float) -> int:
     return math.ceil((current * (2 * WINDOW - elapsed) - WINDOW * (limit - 1)) / current)
 
 
-def _refusal(wait: int) -> TooManyRequests:
-    return TooManyRequests("Too many requests: wait for the seconds that Retry-After says.", retry_after=wait)
+def _refusal(key: str, limit: int, wait: int) -> TooManyRequests:
+    refusal = TooManyRequests("Too many requests: wait for the seconds that Retry-After says.", retry_after=wait)
+    quota = Quota(_policy(key), limit, WINDOW, 0, wait)
+    refusal.headers |= {"RateLimit-Policy": quota.policy, "RateLimit": quota.state}
+    return refusal
+
+
+def _policy(key: str) -> str:
+    return key.partition(":")[0]

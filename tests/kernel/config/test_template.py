@@ -10,7 +10,7 @@ from pegboard.config.model import Config
 from pegboard.paths import config_template, migrations_root, project_root
 
 ROOT = Path(__file__).parents[3]
-COMMENTED = re.compile(r"^# ([a-z_]+ = )", re.MULTILINE)
+COMMENTED = re.compile(r"^# ([a-z0-9_]+ = )", re.MULTILINE)
 
 SECRETS = {
     "PEGBOARD_DATABASE__URL": "postgresql://db.example/pegboard",

@@ -68,10 +68,21 @@ async def test_the_limit_holds_and_refusals_don_t_count(client: redis.asyncio.Re
     for _ in range(10):
         with pytest.raises(TooManyRequests) as refusal:
             limiter.check(key, 5)
-        assert refusal.value.headers == {"Retry-After": "54"}
+        assert refusal.value.headers == {
+            "Retry-After": "54",
+            "RateLimit-Policy": '"test";q=5;w=60',
+            "RateLimit": '"test";r=0;t=54',
+        }
         assert refusal.value.status == 429
     clock.now += 54
     limiter.check(key, 5)
+
+
+async def test_who_has_used_three_quarters_is_told_what_is_left(client: redis.asyncio.Redis, key: str):
+    limiter = RateLimiter(client, clock=Clock(6000.0 + 18))
+    told = [limiter.check(key, 8) for _ in range(8)]
+    assert told[:5] == [None] * 5
+    assert [quota.state for quota in told[5:] if quota] == [f'"test";r={left};t=42' for left in (2, 1, 0)]
 
 
 async def test_the_last_window_fades_out(client: redis.asyncio.Redis, key: str):
