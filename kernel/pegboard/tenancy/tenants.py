@@ -44,7 +44,8 @@ class TenantService:
 
     def __init__(self, context: WorkContext) -> None:
         self._context = context
-        self._runtime = context.runtime
+        self.runtime = context.runtime
+        """The process's own."""
         self._database = context.runtime.database
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[Tenant]:
@@ -104,12 +105,12 @@ class TenantService:
             )
             inside = Work(
                 work.connection,
-                self._runtime,
+                self.runtime,
                 self._context.registry,
                 Principal(kind="system", tenant_id=tenant_id),
                 self._context.request_id,
             )
-            await AccountService(self._runtime).create(
+            await AccountService(self.runtime).create(
                 inside, email=email, password_hash=password_hash, display_name=display_name, roles=(ADMINISTRATOR,)
             )
             if password_hash is None:
@@ -215,7 +216,7 @@ class TenantService:
         """Once there are host names, an unknown one leads nowhere: whoever adds the first must not lock themselves
         out.
         """
-        if tenant_id == DEFAULT_TENANT or self._runtime.config.http.public_url:
+        if tenant_id == DEFAULT_TENANT or self.runtime.config.http.public_url:
             return
         if not await connection.fetchval("SELECT EXISTS (SELECT FROM kernel_tenant_hosts)"):
             raise Conflict(
@@ -244,10 +245,10 @@ class TenantService:
                 await connection.execute("SELECT kernel_require_session($1)", context.principal.session_id)
             if lock:
                 await connection.execute("SELECT FROM kernel_tenants WHERE id = $1 FOR NO KEY UPDATE", tenant_id)
-            work = Work(connection, self._runtime, context.registry, context.principal, context.request_id)
+            work = Work(connection, self.runtime, context.registry, context.principal, context.request_id)
             yield work
         await work.committed()
-        await self._runtime.authenticator.tenants.refresh(self._database, tenant_id)
+        await self.runtime.authenticator.tenants.refresh(self._database, tenant_id)
 
 
 async def _find(connection: Any, tenant_id: UUID) -> Tenant:
