@@ -1,7 +1,7 @@
 """An identity provider on loopback that says what a test has it say, lies included.
 
-It is no stand-in for a real one (those are tested with `oidc-provider-mock` and `emulate`): it makes the answers that an
-honest provider never gives.
+It is no stand-in for a real one (those are tested with `oidc-provider-mock` and `emulate`): it makes the answers that
+an honest provider never gives.
 """
 
 import base64
@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 __all__ = ("CLIENT_ID", "CLIENT_SECRET", "Issuer", "new_key")
 
 CLIENT_ID = "pegboard-client"
-CLIENT_SECRET = "planted-client-secret"  # noqa: S105  # pragma: allowlist secret
+CLIENT_SECRET = "planted-client-secret"  # pragma: allowlist secret
 
 
 def new_key() -> rsa.RSAPrivateKey:
@@ -65,7 +65,7 @@ class Issuer:
             server.server_close()
             thread.join(10)
 
-    def claims(self, nonce: str, **different: Any) -> dict[str, Any]:
+    def claims(self, nonce: str, /, **different: Any) -> dict[str, Any]:
         """What an honest ID token says, but for what is `different`; None leaves a claim out."""
         now = int(time.time())
         honest = {"iss": self.url, "aud": CLIENT_ID, "sub": "subject-1", "iat": now, "exp": now + 300, "nonce": nonce}
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     def issuer(self) -> Issuer:
         return self.server.issuer  # type: ignore[attr-defined]
 
-    def do_GET(self) -> None:  # noqa: N802  # http.server's
+    def do_GET(self) -> None:  # http.server's
         path = urlsplit(self.path).path
         self.issuer.requests.append((path, {k.lower(): v for k, v in self.headers.items()}, ""))
         if path == "/.well-known/openid-configuration":
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, {})
 
-    def do_POST(self) -> None:  # noqa: N802  # http.server's
+    def do_POST(self) -> None:  # http.server's
         body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         path = urlsplit(self.path).path
         self.issuer.requests.append((path, {k.lower(): v for k, v in self.headers.items()}, body))
@@ -137,5 +137,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal."""

@@ -32,8 +32,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     them. In `authoritative_domains` the provider's word that an address is verified is enough to enter the plain
     member's account that has it. `provision` says whose account is made at the first log-in: whoever may register
     (`open`), addresses of `domains`, also where registration is closed (`domains`), or nobody's (`never`). Who comes
-    gets `roles`, and those that `role_map` gives for the values of the claim `role_claim`. With `trust_methods` the
-    second factor that the provider says it asked for counts here too. `team_id` and `key_id` are Apple's.
+    gets `roles`, and those that `role_map` gives for the values of the claim `role_claim`. With `trust_methods` a
+    second factor that the provider says it asked for (`amr`) counts here too, and so does a log-in at one of its levels
+    `trusted_acr`. `team_id` and `key_id` are Apple's.
     """
 
     preset: Preset = "oidc"
@@ -53,6 +54,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     role_claim: Text = "groups"
     role_map: Annotated[dict[Text, Texts], msgspec.Meta(max_length=200)] = {}
     trust_methods: bool = False
+    trusted_acr: Texts = []
 
     def __post_init__(self) -> None:
         if self.preset == "oidc" and not self.issuer:

@@ -14,7 +14,7 @@ _LONGEST = 300
 
 def checked_email(address: Any, verified: Any) -> str | None:
     """The address, if the provider says that it has checked it. Some say so in words: Apple, Cognito."""
-    if verified not in (True, "true") or not isinstance(address, str):
+    if (verified is not True and verified != "true") or not isinstance(address, str):
         return None
     try:
         return normal_email(address)

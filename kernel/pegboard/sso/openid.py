@@ -121,6 +121,7 @@ class OpenIdConnect:
             name=_name(claims, extra),
             groups=texts_of(claims.get(settings.role_claim)),
             methods=texts_of(claims.get("amr")),
+            level=next(iter(texts_of(claims.get("acr"))), ""),
         )
 
 

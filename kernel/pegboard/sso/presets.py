@@ -22,7 +22,7 @@ class PresetFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 PRESETS: dict[Preset, PresetFacts] = {
     "oidc": PresetFacts(label="Single sign-on"),
-    "google": PresetFacts(label="Google", issuer="https://accounts.google.com"),
+    "google": PresetFacts(label="Google", issuer="https://accounts.google.com", posts_secret=True),
     # Its ID tokens have no nonce (learn.microsoft.com, "Sign in with LinkedIn using OpenID Connect").
     "linkedin": PresetFacts(
         label="LinkedIn", issuer="https://www.linkedin.com/oauth", posts_secret=True, returns_nonce=False

@@ -7,8 +7,8 @@ __all__ = ("Proof",)
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """Who somebody is elsewhere: `issuer` and `subject`. `email` is normal (`credentials.normal_email`) and only there
-    where the provider says that it has checked it. `groups` are the values of the claim that gives roles, `methods`
-    how the provider knew them (RFC 8176's names).
+    where the provider says that it has checked it. `groups` are the values of the claim that gives roles; `methods`
+    (`amr`, RFC 8176's names) and `level` (`acr`, the provider's own names) are how the provider knew them.
     """
 
     issuer: str
@@ -17,3 +17,4 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     groups: list[str] = []
     methods: list[str] = []
+    level: str = ""

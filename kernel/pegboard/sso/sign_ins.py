@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ("SignInService",)
 
+_MULTI_FACTOR = "mfa"
+_KNOWN_METHODS = frozenset({
+    "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina", "sc", "sms",
+    "swk", "tel", "user", "vbm", "wia",
+})  # fmt: skip
+"""RFC 8176's names: no others are taken over, which may mean something here."""
+
 
 class SignInService:
     """The rules. What decides is an issuer's subject; an address only counts where the provider has checked it, and
@@ -101,7 +108,7 @@ class SignInService:
             await require_realm(work, account_id, account["email"], by=provider.name)
         await identities.touch(proof)
         await self._sync_roles(work, account_id, provider.settings, proof)
-        methods = (FEDERATED, *(proof.methods if provider.settings.trust_methods else ()))
+        methods = _methods(provider.settings, proof)
         return await after_first_factor(work, account_id, methods=methods, device=device)
 
     async def _enter(self, work: "Work", provider: Provider, proof: Proof) -> UUID | LinkRequired:
@@ -155,3 +162,13 @@ class SignInService:
         wanted = (current - managed) | given
         if wanted != current:
             await AccountService(self._runtime).set_roles(work, account_id, sorted(wanted))
+
+
+def _methods(settings: ProviderSettings, proof: Proof) -> list[str]:
+    """How the session's owner was proven, as far as the administrator trusts what the provider says of it."""
+    methods = [FEDERATED]
+    if settings.trust_methods:
+        methods += sorted(_KNOWN_METHODS.intersection(proof.methods))
+    if proof.level in settings.trusted_acr and _MULTI_FACTOR not in methods:
+        methods.append(_MULTI_FACTOR)
+    return methods

@@ -1,6 +1,6 @@
 """A tenant with an identity provider, and somebody in a browser or an app who logs in by it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -110,12 +110,13 @@ class Site(msgspec.Struct, kw_only=True):
 
 
 @pytest.fixture
-async def site(platform: TestPlatform, tenant: UUID, issuer: Issuer) -> AsyncIterator[Site]:
+async def site(platform: TestPlatform, tenant: UUID, issuer: Issuer) -> Site:
+    """A marketplace with the provider."""
     administrator = await platform.account(tenant, ("administrator",))
     made = Site(platform=platform, tenant=tenant, administrator=administrator, issuer=issuer)
     answer = await made.provide()
     assert answer.status_code == 200, answer.text
-    yield made
+    return made
 
 
 def returned(answer: httpx.Response) -> dict[str, str]:
