@@ -87,7 +87,12 @@ async def introspect_token(site: Site) -> httpx.Response:
     return await ask_about_token(site, "introspect")
 
 
+async def rotate_signing_key(site: Site) -> httpx.Response:
+    return await (await site.operator()).client.post("/api/v1/admin/signing-keys", json={})
+
+
 ACTS: Acts = {
+    "POST /api/v1/admin/signing-keys": rotate_signing_key,
     "POST /api/v1/auth/token": issue_token,
     "POST /api/v1/auth/token/revoke": revoke_token,
     "POST /api/v1/auth/token/introspect": introspect_token,
