@@ -17,6 +17,7 @@ from pegboard.cli._platform import json_option, open_runtime, operator_of, run
 from pegboard.database.tenants import DEFAULT_TENANT
 from pegboard.factors.resealing import reseal_factors
 from pegboard.identity.keys import reseal_signing_keys
+from pegboard.machines.resealing import reseal_credentials
 from pegboard.plugins.discovery import discover
 from pegboard.vault.store import SecretStore, SecretView
 
@@ -100,7 +101,7 @@ def remove_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool
 @json_option
 @click.pass_obj
 def rotate_secrets(cli: CommandLine, as_json: bool) -> None:
-    """Seal all secrets again under `secrets.master_key`, the signing keys of access tokens too.
+    """Seal all secrets again under `secrets.master_key`, the signing keys of access tokens and API keys too.
 
     First put the old key into `secrets.earlier_master_keys`, and restart what runs. People go on working meanwhile.
     Take the old key away a day after this said 0: answers that are kept for repeated requests stay under it so long.
@@ -157,6 +158,10 @@ async def _rotate(cli: CommandLine) -> tuple[int, int, int]:
     async with open_runtime(cli) as runtime:
         async with runtime.database.system_transaction() as connection:
             keys = await reseal_signing_keys(connection, runtime.vault)
+        while True:
+            async with runtime.database.system_transaction() as connection:
+                if not await reseal_credentials(connection, runtime.vault):
+                    break
         factors = 0
         while True:
             async with runtime.database.system_transaction() as connection:

@@ -49,7 +49,7 @@ class Authenticator:
     """One per process, and all that it needs: signing keys, revocations, password hashing, known tokens."""
 
     def __init__(self, config: Config, database: Database, vault: Vault) -> None:
-        self.keys = KeyRing(database, vault)
+        self.keys = KeyRing(database, vault, on_removed=self._forget_all)
         self.tokens = Tokens(self.keys, issuer=config.http.public_url or "pegboard", ttl=config.auth.access_ttl)
         self.passwords = Passwords(threads=config.auth.hash_threads)
         self.policies = Policies()
@@ -165,6 +165,7 @@ class Authenticator:
         await self.policies.follow(connection, horizon)
         await self.tenants.follow(connection, horizon)
         await self.machines.follow(connection, horizon)
+        await self.keys.follow(connection, horizon)
 
     def _judged(self, access: AccessToken, registry: Registry) -> _Known:
         principal, until = self._principal(access, registry, time.time())
@@ -191,6 +192,10 @@ class Authenticator:
         digests.discard(digest)
         if not digests:
             del self._digests[session_id]
+
+    def _forget_all(self) -> None:
+        self._known.clear()
+        self._digests.clear()
 
     def _forget(self, session_id: UUID) -> None:
         for digest in tuple(self._digests.get(session_id, ())):

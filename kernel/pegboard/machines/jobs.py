@@ -1,16 +1,27 @@
 """Machines' background work."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from pegboard_sdk.jobs import Job, Schedule
 
+from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.identity.key_rotation import SigningKeyService
 from pegboard.machines.repository import CredentialRepository
 
 if TYPE_CHECKING:
     from pegboard_sdk.work import UnitOfWork
 
-__all__ = ("DELETE_USED_ASSERTIONS", "JOBS", "SCHEDULES", "DeleteUsedAssertions")
+    from pegboard.work import Work
+
+__all__ = (
+    "DELETE_USED_ASSERTIONS",
+    "JOBS",
+    "ROTATE_SIGNING_KEYS",
+    "SCHEDULES",
+    "DeleteUsedAssertions",
+    "RotateSigningKeys",
+)
 
 BATCH = 5_000
 
@@ -29,8 +40,29 @@ DELETE_USED_ASSERTIONS = Job(
     name="kernel.delete_used_assertions", payload=DeleteUsedAssertions, run=delete_used_assertions
 )
 
-JOBS = (DELETE_USED_ASSERTIONS,)
+
+class RotateSigningKeys(msgspec.Struct, frozen=True):
+    """Nothing to say: whether it is time, `auth.signing_key_days` and the keys tell."""
+
+
+async def rotate_signing_keys(uow: "UnitOfWork", payload: RotateSigningKeys) -> None:
+    """Replace the key that signs access tokens where it is old enough. It is the platform's, so one tenant's job
+    sees to it.
+    """
+    work = cast("Work", uow)
+    days = work.runtime.config.auth.signing_key_days
+    if days and work.tenant_id == DEFAULT_TENANT:
+        service = SigningKeyService(work.runtime)
+        await service.rotate_if_due(days, actor=work.principal, request_id=work.request_id)
+
+
+ROTATE_SIGNING_KEYS = Job(name="kernel.rotate_signing_keys", payload=RotateSigningKeys, run=rotate_signing_keys)
+
+JOBS = (DELETE_USED_ASSERTIONS, ROTATE_SIGNING_KEYS)
 SCHEDULES = (
+    Schedule(
+        name="kernel.rotate_signing_keys", cron="11 2 * * *", job=ROTATE_SIGNING_KEYS, payload=RotateSigningKeys()
+    ),
     Schedule(
         name="kernel.delete_used_assertions",
         cron="41 * * * *",

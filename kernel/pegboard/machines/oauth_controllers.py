@@ -31,7 +31,7 @@ class OAuthController(Controller):
     """Tokens for programs that act for themselves."""
 
     path = "/auth/token"
-    exception_handlers: ExceptionHandlersMap | None = {Exception: answer_oauth_error}  # noqa: RUF012  # as Litestar has it
+    exception_handlers: "ExceptionHandlersMap | None" = {Exception: answer_oauth_error}  # noqa: RUF012  # as Litestar has it
 
     @post(public=True, external=True, idempotency="none", status=200, also=_REFUSALS)
     async def issue_client_token(

@@ -19,6 +19,7 @@ from pegboard.factors.controllers import CONTROLLERS as FACTOR_CONTROLLERS
 from pegboard.identity import jobs as identity_jobs
 from pegboard.identity import permissions as identity
 from pegboard.identity.controllers import CONTROLLERS as IDENTITY_CONTROLLERS
+from pegboard.identity.key_controllers import SigningKeyController
 from pegboard.isolation import permissions as isolation
 from pegboard.isolation.controllers import CONTROLLERS as ISOLATION_CONTROLLERS
 from pegboard.jobs import permissions as jobs
@@ -50,7 +51,20 @@ from pegboard.web import permissions as web
 
 __all__ = ("kernel_plugin",)
 
-_AREAS = (audit, authorization, factors, identity, isolation, jobs, machines, plugins, sso, taxonomies, tenancy, web)
+_AREAS = (
+    audit,
+    authorization,
+    factors,
+    identity,
+    isolation,
+    jobs,
+    machines,
+    plugins,
+    sso,
+    taxonomies,
+    tenancy,
+    web,
+)
 
 
 def kernel_plugin() -> LoadedPlugin:
@@ -78,6 +92,7 @@ def kernel_plugin() -> LoadedPlugin:
             *JOB_CONTROLLERS,
             *MACHINE_CONTROLLERS,
             *OAUTH_CONTROLLERS,
+            SigningKeyController,
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,
