@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from pegboard.config.model import AuthConfig
 from pegboard.factors.errors import LockedOut
 from pegboard.identity.devices import Device
 from pegboard.web.addresses import Addresses
@@ -19,7 +20,7 @@ from pegboard.web.addresses import Addresses
 if TYPE_CHECKING:
     from pegboard.work import Work
 
-__all__ = ("Attempt", "Attempts")
+__all__ = ("Attempt", "Attempts", "seconds_to_wait")
 
 _WIDER = 5
 """How many times as many attempts an address has free as one network with it."""
@@ -52,6 +53,13 @@ WHERE tenant_id = $1 AND subject = ANY($2)
 """
 
 _FORGET = "DELETE FROM kernel_attempts WHERE tenant_id = $1 AND subject = $2"
+
+
+def seconds_to_wait(beyond: int, config: AuthConfig) -> int:
+    """How long the next attempt has to wait, `beyond` the free ones."""
+    if beyond < 0:
+        return 0
+    return min(config.lockout_max, config.lockout_base * 2 ** min(beyond, 20))
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +111,7 @@ class Attempts:
             self._work.tenant_id,
             list(failures),
             list(failures.values()),
-            [self._seconds(count - free[subject]) for subject, count in failures.items()],
+            [seconds_to_wait(count - free[subject], self._config) for subject, count in failures.items()],
         )
         return attempt
 
@@ -137,12 +145,6 @@ class Attempts:
             email.strip(),
         )
         return {_network(row["ip"]) for row in rows}
-
-    def _seconds(self, beyond: int) -> int:
-        """How long the next attempt has to wait, `beyond` the free ones."""
-        if beyond < 0:
-            return 0
-        return min(self._config.lockout_max, self._config.lockout_base * 2 ** min(beyond, 20))
 
     def _subject(self, kind: bytes, *parts: bytes) -> bytes:
         return self._work.runtime.vault.derive("factors.attempts", b"\x00".join((kind, *parts)))

@@ -33,7 +33,7 @@ async def delete_old_attempts(uow: "UnitOfWork", payload: DeleteOldAttempts) -> 
     for table, over in _OVER.items():
         tag = await uow.execute(
             f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("  # noqa: S608  # constants
-            f"SELECT ctid FROM {table} WHERE tenant_id = $1 AND {over} LIMIT {_BATCH} FOR UPDATE SKIP LOCKED))",
+            f"SELECT ctid FROM {table} WHERE tenant_id = $1 AND {over} LIMIT {_BATCH}))",
             uow.tenant_id,
         )
         more = more or int(tag.rpartition(" ")[2]) == _BATCH

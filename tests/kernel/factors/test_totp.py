@@ -170,4 +170,4 @@ async def test_removing_the_app_ends_all_that_came_with_it(
     assert (shown["totp"], shown["recovery_codes"], shown["recovery_codes_low"]) == (None, 0, False)
     assert (await ada.client.delete(f"{AUTH}/factors/totp")).status_code == 404
     await platform.drain()
-    assert mailbox.subjects(ada.account.email)[-1] == "test: a second factor was removed"
+    assert "test: a second factor was removed" in mailbox.subjects(ada.account.email)
