@@ -4,6 +4,7 @@
 |---|---|
 | `PEGBOARD_STRICT`, `PEGBOARD_VAR` | `[pegboard]` |
 | `PEGBOARD_<SECTION>__<FIELD>` | `[pegboard.<section>]` |
+| `PEGBOARD_SSO__<NAME>__<FIELD>` | `[pegboard.sso.<name>]` |
 | `PEGBOARD_PLUGINS__<PLUGIN>__ENABLED` | whether a plugin is on |
 | `PEGBOARD_<PLUGIN>__<FIELD>` | a plugin's setting |
 """
@@ -23,6 +24,7 @@ from pegboard.config.decode import Decoder, Variable
 from pegboard.config.errors import ENVIRONMENT, ConfigError, raise_all, unknown_name
 from pegboard.config.model import Block, Config, PluginEntry
 from pegboard.config.source import read_source
+from pegboard.config.sso import PROVIDER_NAME, SsoProvider
 from pegboard.paths import config_path
 
 __all__ = ("RESERVED_SETTINGS", "load_config", "read_config")
@@ -35,16 +37,11 @@ _PLUGIN_NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 _NOT_WRITTEN = frozenset({"path", "plugins"})
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Config) if field.name not in _NOT_WRITTEN}
 _SECTIONS = {name: field.type for name, field in _FIELDS.items() if isinstance(field.default, msgspec.Struct)}
-_SCALARS = tuple(name for name in _FIELDS if name not in _SECTIONS)
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    made = field.default_factory is not msgspec.NODEFAULT
-    return msgspec.field(default_factory=field.default_factory) if made else field.default
-
+_SSO = "sso"
+_SCALARS = tuple(name for name in _FIELDS if name not in _SECTIONS and name != _SSO)
 
 _Scalars = msgspec.defstruct(
-    "_Scalars", [(name, _FIELDS[name].type, _default(_FIELDS[name])) for name in _SCALARS], frozen=True
+    "_Scalars", [(name, _FIELDS[name].type, _FIELDS[name].default) for name in _SCALARS], frozen=True
 )
 
 
@@ -53,6 +50,7 @@ class _Environment(msgspec.Struct):
 
     scalars: dict[str, Variable] = {}
     sections: dict[str, dict[str, Variable]] = {}
+    sso: dict[str, dict[str, Variable]] = {}
     enabled: dict[str, Variable] = {}
     settings: dict[str, dict[str, Variable]] = {}
 
@@ -105,17 +103,31 @@ def read_config(path: Path | None = None, environ: Mapping[str, str] | None = No
     scalars = {name: kernel[name] for name in _SCALARS if name in kernel}
     decoded = decoder.table(_Scalars, scalars, at=("pegboard",), variables=variables.scalars)
     values.update(msgspec.structs.asdict(_Scalars() if decoded is None else decoded))
+    values[_SSO] = _providers(decoder, _table(decoder, kernel, _SSO, "pegboard"), variables)
     entries = _plugin_entries(decoder, plugins, variables)
     values["var"] = str(Path(os.path.normpath(source.path.parent / Path(values["var"]).expanduser())))
     return Config(**values, plugins=entries, path=str(source.path)), decoder.errors
 
 
-def _table(decoder: Decoder, document: dict[str, Any], name: str) -> dict[str, Any]:
+def _table(decoder: Decoder, document: dict[str, Any], name: str, *within: str) -> dict[str, Any]:
     value = document.get(name, {})
     if isinstance(value, dict):
         return value
-    decoder.errors.append(decoder.source.error((name,), "expected a table"))
+    decoder.errors.append(decoder.source.error((*within, name), "expected a table"))
     return {}
+
+
+def _providers(decoder: Decoder, tables: dict[str, Any], variables: _Environment) -> dict[str, SsoProvider]:
+    providers: dict[str, SsoProvider] = {}
+    for name in dict.fromkeys((*tables, *variables.sso)):
+        at = ("pegboard", _SSO, name)
+        if not re.match(PROVIDER_NAME, name):
+            decoder.errors.append(decoder.source.error(at, "a provider's name is in snake_case"))
+            continue
+        decoded = decoder.table(SsoProvider, tables.get(name, {}), at=at, variables=variables.sso.get(name))
+        if decoded is not None:
+            providers[name] = decoded
+    return providers
 
 
 def _plugin_entries(decoder: Decoder, plugins: dict[str, Any], variables: _Environment) -> dict[str, PluginEntry]:
@@ -169,6 +181,9 @@ def _sort_variables(environ: Mapping[str, str], written: set[str], decoder: Deco
             elif near := get_close_matches(first, _SCALARS, n=1, cutoff=0.7):
                 reason = f"unknown setting: did you mean {_PREFIX}{near[0].upper()}?"
                 decoder.errors.append(ConfigError(reason, file=ENVIRONMENT, key=name))
+        elif first == _SSO:
+            provider, _, field = rest.partition("__")
+            found.sso.setdefault(provider, {})[field] = variable
         elif first == "plugins":
             plugin, _, field = rest.partition("__")
             if field == "enabled":

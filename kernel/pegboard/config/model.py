@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pegboard_sdk.settings import Secret
 
-from pegboard.config.sso import ProviderName, SsoProvider
+from pegboard.config.sso import SsoProvider
 
 __all__ = (
     "AdministratorConfig",
@@ -208,7 +208,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     strict: bool = False
     safe_mode: bool = False
     var: str = "./var"
-    sso: dict[ProviderName, SsoProvider] = {}
+    sso: dict[str, SsoProvider] = {}
     database: DatabaseConfig = DatabaseConfig()
     redis: RedisConfig = RedisConfig()
     http: HttpConfig = HttpConfig()

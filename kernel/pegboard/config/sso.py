@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pegboard_sdk.settings import Secret
 
-__all__ = ("PROVIDER_NAME", "Preset", "ProviderName", "ProviderSettings", "SsoProvider")
+__all__ = ("PROVIDER_NAME", "Preset", "ProviderSettings", "SsoProvider")
 
 Preset = Literal["oidc", "google", "linkedin", "apple", "github"]
 PROVIDER_NAME = r"^[a-z][a-z0-9_]{0,39}$"
@@ -18,7 +18,6 @@ _ROLE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _SCOPE = re.compile(r"^[\x21\x23-\x5b\x5d-\x7e]+$")  # RFC 6749, 3.3
 _NEVER_GIVEN = ("operator", "anonymous")
 
-ProviderName = Annotated[str, msgspec.Meta(pattern=PROVIDER_NAME)]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 Texts = Annotated[list[Text], msgspec.Meta(max_length=50)]
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import inspect
 
 from pegboard.config.model import Config
+from pegboard.config.sso import ProviderSettings, SsoProvider
 from pegboard.paths import config_template
 from pegboard.reference.markdown import cell, code, page, prose, table
 from pegboard.reference.shapes import default_of, fields_of, type_of
@@ -16,13 +17,15 @@ __all__ = ("configuration_page", "settings_page")
 
 _SECTION = re.compile(r"^\[(?P<name>[a-z_.]+)\]")
 _KEY = re.compile(r"^(?:# )?(?P<key>[a-z_]+) = .*?(?:\s{2,}# (?P<comment>.+))?$")
-_NOT_WRITTEN = ("path", "plugins")
+_NOT_WRITTEN = ("path", "plugins", "sso")
 
 _CONFIGURATION = """
 The kernel's settings are in the tables `[pegboard]` and `[pegboard.…]` of `plugins.toml`. An environment variable wins
 over the file. A list in a variable is JSON, or items with commas between them. A secret is best a reference:
 `env:NAME` (a variable) or `file:PATH` (a file; relative to the folder of `plugins.toml`).
-`vault:NAME` is refused so far: the vault opens after the settings are read.
+`vault:MOUNT/PATH#FIELD` is a secret of a HashiCorp-Vault-compatible server (key-value engine, version 2); `VAULT_ADDR`
+and `VAULT_TOKEN` or `VAULT_TOKEN_FILE` say where it is and as whom to ask, `VAULT_NAMESPACE` and `VAULT_CACERT` where
+they are needed. References are followed when a process reads its settings: restart it after a secret has changed.
 
 `PEGBOARD_CONFIG` names the file where it isn't `./plugins.toml`. `pegboard config check` says what is wrong and on
 which line, and `pegboard config show` prints what is in effect.
@@ -60,6 +63,11 @@ def _configuration() -> Iterator[str]:
             yield prose(struct)
             meaning = meanings.get(f"pegboard.{field.name}", {})
             yield _table(fields_of(struct), f"PEGBOARD_{field.name.upper()}__", meaning)
+    yield "## `[pegboard.sso.<name>]`"
+    yield prose(SsoProvider)
+    yield prose(ProviderSettings)
+    yield "Step by step: [single sign-on](../sso.md)."
+    yield _table(fields_of(SsoProvider), "PEGBOARD_SSO__<NAME>__", None)
 
 
 def _settings(subject: Subject) -> Iterator[str]:

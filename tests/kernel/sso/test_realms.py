@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from tests.kernel.sso.conftest import ADMIN, AUTH, PAGE, PROVIDERS, Site
@@ -193,21 +192,30 @@ async def test_settings_that_are_wrong(site: Site, wrong: dict[str, Any]) -> Non
 @pytest.fixture
 async def closed(tmp_path: Path, database_url: str, redis_url: str, issuer: Issuer) -> AsyncIterator[Site]:
     """Registration is closed, and providers are in `plugins.toml`, for all tenants."""
-    provider = {
-        "issuer": issuer.url,
-        "client_id": CLIENT_ID,
-        "client_secret": "env:CORP_SECRET",
-        "return_to": [PAGE],
-        "tenants": "all",
-    }
-    sso = {"corp": provider, "home": {**provider, "domains": ["corp.example"], "provision": "domains"}}
+    (tmp_path / "plugins.toml").write_text(
+        f"""
+        [pegboard.sso.corp]
+        issuer = "{issuer.url}"
+        client_id = "{CLIENT_ID}"
+        client_secret = "env:CORP_SECRET"
+        return_to = ["{PAGE}"]
+        tenants = "all"
+
+        [pegboard.sso.home]
+        issuer = "{issuer.url}"
+        client_id = "{CLIENT_ID}"
+        return_to = ["{PAGE}"]
+        tenants = "all"
+        domains = ["corp.example"]
+        provision = "domains"
+        """
+    )
     config = make_config(
         tmp_path,
         database_url,
         redis_url,
-        plugins=(),
-        PEGBOARD_SSO=msgspec.json.encode(sso).decode(),
         PEGBOARD_AUTH__REGISTRATION="closed",
+        PEGBOARD_SSO__HOME__CLIENT_SECRET=CLIENT_SECRET,
         CORP_SECRET=CLIENT_SECRET,
     )
     running = TestPlatform(config)
