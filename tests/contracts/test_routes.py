@@ -104,6 +104,7 @@ async def test_public_routes_are_a_decision(platform: TestPlatform) -> None:
     assert public == {
         "/",
         "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
         "/api/v1/auth/email/confirm",
         "/api/v1/auth/email/verification",
         "/api/v1/auth/email/verify",
@@ -112,6 +113,9 @@ async def test_public_routes_are_a_decision(platform: TestPlatform) -> None:
         "/api/v1/auth/password/reset",
         "/api/v1/auth/refresh",
         "/api/v1/auth/register",
+        "/api/v1/auth/token",
+        "/api/v1/auth/token/introspect",
+        "/api/v1/auth/token/revoke",
         "/api/v1/integrations/webhooks/{provider}",
         "/docs",
         "/docs/assets/{name}",
