@@ -15,7 +15,6 @@ from tests.support.platform import Account
 
 __all__ = ("ACTS", "OVER_LIMIT")
 
-MAINTENANCE = "/api/v1/admin/maintenance"
 PLUGINS = "/api/v1/admin/plugins"
 TOGGLED = "integrations"
 OVER_LIMIT = 50_000
@@ -163,24 +162,7 @@ async def uninstall_plugin(site: Site) -> httpx.Response:
     return answer
 
 
-async def maintain(site: Site) -> tuple[httpx.Response, httpx.Response]:
-    """What was answered when maintenance began, and when it ended."""
-    boss = await site.operator()
-    begun = await boss.client.put(MAINTENANCE, json={"message": "Back soon."})
-    return begun, await boss.client.delete(MAINTENANCE)
-
-
-async def begin_maintenance(site: Site) -> httpx.Response:
-    return (await maintain(site))[0]
-
-
-async def end_maintenance(site: Site) -> httpx.Response:
-    return (await maintain(site))[1]
-
-
 ACTS: Acts = {
-    "PUT /api/v1/admin/maintenance": begin_maintenance,
-    "DELETE /api/v1/admin/maintenance": end_maintenance,
     "POST /api/v1/admin/audit/verifications": verify_trail,
     "POST /api/v1/admin/audit/exports": export_trail,
     "PATCH /api/v1/admin/authorization/matrix": edit_matrix,
