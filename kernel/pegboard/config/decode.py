@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import inspect
 from pegboard_sdk.settings import Secret
 
 from pegboard.config.errors import ENVIRONMENT, ConfigError, unknown_name
+from pegboard.config.references import References
 from pegboard.config.source import Source
 
 __all__ = ("Decoder", "Variable")
@@ -45,7 +45,7 @@ class Decoder:
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self.source = source
         self.errors: list[ConfigError] = []
-        self._environ = environ
+        self._references = References(source.path.parent, environ)
 
     def table(
         self,
@@ -129,26 +129,7 @@ class Decoder:
             raise TypeError(f"a setting can't be a {type.__name__}")
         if not isinstance(value, str):
             raise TypeError("expected text")
-        return Secret(self._resolve(value))
-
-    def _resolve(self, text: str) -> str:
-        """Follow `env:NAME` and `file:PATH`; paths are relative to the configuration's folder."""
-        scheme, separator, target = text.partition(":")
-        if not separator or scheme not in ("env", "file", "vault"):
-            return text
-        if scheme == "vault":
-            raise ValueError("the vault is not open yet when settings are read: use env:NAME or file:PATH")
-        if scheme == "env":
-            if target not in self._environ:
-                raise ValueError(f"the environment variable {target} is not set")
-            return self._environ[target]
-        path = self.source.path.parent / Path(target).expanduser()
-        try:
-            return path.read_bytes().decode().removesuffix("\n").removesuffix("\r")
-        except OSError as error:
-            raise ValueError(f"{path} can't be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 text") from error
+        return Secret(self._references.resolve(value))
 
 
 def _structured(type: Any, text: str) -> tuple[Any, bool]:

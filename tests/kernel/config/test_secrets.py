@@ -44,7 +44,6 @@ def test_a_variable_may_refer_too(tmp_path: Path):
         ("file:nowhere", "nowhere can't be read: No such file or directory"),
         ("file:.", "can't be read: Is a directory"),
         ("file:binary", "binary is not UTF-8 text"),
-        ("vault:redis.url", "the vault is not open yet when settings are read: use env:NAME or file:PATH"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_a_mistake(tmp_path: Path, reference: str, reason: str):
