@@ -13,6 +13,7 @@ from pegboard.machines.client_authentication import token_url
 from pegboard.machines.oauth import OAuthService
 from pegboard.machines.oauth_errors import OAuthProblem, answer_oauth_error
 from pegboard.machines.oauth_schemas import AuthorizationServer, ClientToken, Introspection, TokenForm, TokenQuestion
+from pegboard.machines.permissions import PEOPLE_ONLY
 from pegboard.machines.public_keys import ALGORITHMS
 from pegboard.web.exchange import Exchange
 from pegboard.work import SteppedWork, Work
@@ -82,7 +83,9 @@ class MetadataController(Controller):
             revocation_endpoint=f"{token}/revoke",
             introspection_endpoint=f"{token}/introspect",
             jwks_uri=f"{base}/.well-known/jwks.json",
-            scopes_supported=sorted(name for name in uow.registry.permissions if not name.startswith("kernel:")),
+            scopes_supported=sorted(
+                name for name in uow.registry.permissions.keys() - PEOPLE_ONLY if not name.startswith("kernel:")
+            ),
             grant_types_supported=["client_credentials"],
             response_types_supported=[],
             token_endpoint_auth_methods_supported=[

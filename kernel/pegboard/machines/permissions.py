@@ -2,6 +2,8 @@
 
 from pegboard_sdk.access import Permission, RoleGrant
 
+from pegboard.identity.permissions import SESSION_PROVE
+
 __all__ = (
     "API_KEY_CREATE",
     "API_KEY_LIST",
@@ -10,6 +12,7 @@ __all__ = (
     "CREDENTIAL_CREATE",
     "CREDENTIAL_REVOKE",
     "GRANTS",
+    "PEOPLE_ONLY",
     "PERMISSIONS",
     "SERVICE_ACCOUNT_CREATE",
     "SERVICE_ACCOUNT_LIST",
@@ -29,6 +32,9 @@ CREDENTIAL_REVOKE = "account:credential.revoke"
 TOKEN_INTROSPECT = "account:token.introspect"  # noqa: S105  # a permission
 SIGNING_KEY_LIST = "kernel:signing_key.list"
 SIGNING_KEY_ROTATE = "kernel:signing_key.rotate"
+
+PEOPLE_ONLY = frozenset((SESSION_PROVE,))
+"""What no machine can do, so no scope either."""
 
 PERMISSIONS = (
     Permission(API_KEY_LIST, "list their own API keys"),

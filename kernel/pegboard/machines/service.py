@@ -14,11 +14,11 @@ from pegboard.authorization.changes import start_use
 from pegboard.authorization.giving import require_held
 from pegboard.identity.accounts import AccountService
 from pegboard.identity.authenticator import ANONYMOUS
-from pegboard.identity.permissions import SESSION_PROVE
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.sessions import SessionService
 from pegboard.machines.changes import credentials_changed
 from pegboard.machines.errors import CredentialEnded, PublicKeyTaken, ScopeNotHeld, TooManyCredentials
+from pegboard.machines.permissions import PEOPLE_ONLY
 from pegboard.machines.public_keys import PublicKey, load_key, thumbprint
 from pegboard.machines.repository import CredentialRepository
 from pegboard.machines.schemas import (
@@ -39,9 +39,6 @@ __all__ = ("MAX_CREDENTIALS", "CredentialService", "ServiceAccountService")
 
 MAX_CREDENTIALS = 100
 """Of one account, that stand."""
-
-PEOPLE_ONLY = frozenset((SESSION_PROVE,))
-"""What no machine can do, so no scope either."""
 
 
 class CredentialService:
