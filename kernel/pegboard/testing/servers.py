@@ -77,6 +77,7 @@ def config_for_tests(path: Path, database_url: str, redis_url: str, **environ: s
             "PEGBOARD_HTTP__RATE_PER_IP": HIGH,
             "PEGBOARD_HTTP__RATE_PER_PRINCIPAL": HIGH,
             "PEGBOARD_HTTP__RATE_GUESSABLE": HIGH,
+            "PEGBOARD_HTTP__GUESS_FAILURES": HIGH,
             "PEGBOARD_HTTP__TRUSTED_PROXIES": "127.0.0.1",
             "PEGBOARD_HTTP__ALLOWED_HOSTS": "*",
             "PEGBOARD_DATABASE__POOL_SIZE": "8",
