@@ -1,6 +1,6 @@
 """Tenants that operators manage, their host names, and organisations inside a tenant."""
 
-from pegboard_sdk.database import protect_table, sql_migration
+from pegboard_sdk.database import protect_table, sql_migration, system_function
 
 ID = "2026-11-24T00:21:00:000000"
 VERSION = "1.38.0"
@@ -42,6 +42,13 @@ CREATE TABLE kernel_tenant_hosts (
 );
 CREATE INDEX kernel_tenant_hosts_tenant ON kernel_tenant_hosts (tenant);
 CREATE UNIQUE INDEX kernel_tenant_hosts_canonical ON kernel_tenant_hosts (tenant) WHERE canonical;
+"""
+
+# What a tenant may know of the names: its own canonical one, for the links in its messages.
+CANONICAL_HOST = """
+CREATE FUNCTION kernel_canonical_host() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT host FROM kernel_tenant_hosts WHERE tenant = (SELECT kernel_current_tenant()) AND canonical
+$$
 """
 
 # A write of a suspended tenant is refused where its session is checked: in the transaction's first statement.
@@ -136,6 +143,8 @@ async def forwards():
         forwards=(
             TENANTS,
             HOSTS,
+            CANONICAL_HOST,
+            system_function("kernel_canonical_host()"),
             REQUIRE_SESSION,
             ORGANISATIONS,
             INVITATIONS,
@@ -149,6 +158,7 @@ async def forwards():
         backwards=(
             "DROP TABLE kernel_organisation_invitations, kernel_organisation_members, kernel_organisations",
             REQUIRE_SESSION_BEFORE,
+            "DROP FUNCTION kernel_canonical_host()",
             "DROP TABLE kernel_tenant_hosts",
             "DROP TRIGGER kernel_tenants_changed ON kernel_tenants",
             "DROP FUNCTION kernel_tenants_change()",

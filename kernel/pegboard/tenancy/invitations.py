@@ -15,6 +15,7 @@ from pegboard_sdk.pagination import Page, decode_cursor, encode_cursor
 from pegboard_sdk.work import Record
 
 from pegboard.identity.credentials import normal_email
+from pegboard.identity.markets import market_of
 from pegboard.identity.repository import IdentityRepository
 from pegboard.mail.outbox import send_mail
 from pegboard.tenancy.errors import InvitationInvalid, InvitationOpen, TooManyInvitations
@@ -183,11 +184,10 @@ class InvitationService:
             return
         letter = invitation(
             row["email"],
-            market=await IdentityRepository(self._work).market_name(),
+            await market_of(self._work),
             organisation=organisation["name"],
             role=row["role"],
             token=token,
-            link=self._work.runtime.config.mail.link,
             days=TTL // 86_400,
         )
         await send_mail(self._work, letter)

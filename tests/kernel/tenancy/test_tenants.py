@@ -4,13 +4,16 @@ import asyncio
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from pegboard.config.model import Config
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard.identity.markets import market_of
 from pegboard.jobs.sweeps import revive_parked
 from pegboard.runtime import Runtime
 from pegboard.tenancy.directory import Tenants
 from pegboard.web.problems import to_domain_error
+from pegboard.work import transact
 from pegboard_sdk.ids import new_id
 
 from tests.kernel.tenancy.conftest import Town
@@ -224,3 +227,15 @@ async def test_the_first_host_name_does_not_lock_the_operator_out(platform: Test
 async def test_what_is_no_host_name_is_refused(town: Town, host: str) -> None:
     answer = await town.operator.client.put(f"{TENANTS}/{town.a}/hosts/{host}", json={})
     assert answer.status_code in (404, 422), answer.text
+
+
+async def test_messages_link_to_the_canonical_host_name(town: Town) -> None:
+    config = town.platform.config
+    linked = msgspec.structs.replace(config, mail=msgspec.structs.replace(config.mail, link="https://{host}/#{token}"))
+    runtime = await Runtime.open(linked, pool_size=2)
+    try:
+        for tenant, host in ((town.a, town.host_a), (DEFAULT_TENANT, town.own_host)):
+            async with transact(runtime, town.platform.registry, town.platform.system(tenant), "r") as work:
+                assert (await market_of(work)).link == f"https://{host}/#{{token}}"
+    finally:
+        await runtime.close()
