@@ -1,6 +1,7 @@
 """Whatever people do with their sessions, in whatever order: the live application does what a model in memory does."""
 
 import asyncio
+import secrets
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,6 +27,8 @@ T = TypeVar("T")
 AUTH = "/api/v1/auth"
 MAX_RESETS = 5
 """So many mails an account gets in an hour."""
+MAX_FAILURES = 8
+"""So many wrong passwords; some more lock out, which is a matter of its own."""
 
 
 class Session:
@@ -59,9 +62,9 @@ class Live:
         async with self.platform.runtime.database.system_transaction() as connection:
             await connection.execute(sql, *args)
 
-    async def opened(self, pair: dict[str, str]) -> Session:
+    async def opened(self, pair: dict[str, str], address: str) -> Session:
         access = await self.platform.runtime.authenticator.tokens.verify(pair["access_token"])
-        client = self.platform.client(authorization=f"Bearer {pair['access_token']}")
+        client = self.platform.client(authorization=f"Bearer {pair['access_token']}", x_forwarded_for=address)
         return Session(access.sid, client, pair["refresh_token"])
 
 
@@ -75,11 +78,15 @@ class Sessions(RuleBasedStateMachine):
     def register(self) -> None:
         async def make() -> tuple[Account, httpx.AsyncClient]:
             tenant = await self.live.platform.tenant()
-            return await self.live.platform.account(tenant), self.live.platform.anonymous(tenant)
+            anonymous = self.live.platform.client(x_tenant=str(tenant), x_forwarded_for=self.address)
+            return await self.live.platform.account(tenant), anonymous
 
+        # Of its own, as failures are counted by network too.
+        self.address = f"2001:db8:{secrets.randbits(16):x}:{secrets.randbits(16):x}::1"
         self.account, self.anonymous = self.live.do(make())
         self.password = PASSWORD
         self.resets = 0
+        self.failures = 0
         self.all: list[Session] = []
         self.live.do(self.account.client.post(f"{AUTH}/logout"))
 
@@ -90,12 +97,14 @@ class Sessions(RuleBasedStateMachine):
     def log_in(self) -> Session:
         answer = self.post("login", {"email": self.account.email, "password": self.password})
         assert answer.status_code == 200, answer.text
-        session = self.live.do(self.live.opened(answer.json()))
+        session = self.live.do(self.live.opened(answer.json(), self.address))
         self.all.append(session)
         return session
 
+    @precondition(lambda self: self.failures < MAX_FAILURES)
     @rule()
     def log_in_wrongly(self) -> None:
+        self.failures += 1
         answer = self.post("login", {"email": self.account.email, "password": self.password + "?"})
         assert (answer.status_code, answer.json()["code"]) == (401, "auth.bad_credentials")
 
@@ -160,12 +169,14 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(session=sessions, right=st.booleans())
     def step_up(self, session: Session, right: bool) -> None:
+        right = self._right(right)
         answer = self.post("step-up", {"password": self.password if right else "wrong"}, session.client)
         assert answer.status_code == (200 if session.stands and right else 401)
 
     @rule(by=sessions, right=st.booleans())
     def change_password(self, by: Session, right: bool) -> None:
         chosen = f"chosen {new_id().hex}"
+        right = self._right(right)
         body = {"current_password": self.password if right else "wrong", "password": chosen}
         answer = self.post("password/change", body, by.client)
         assert answer.status_code == (204 if by.stands and right else 401)
@@ -185,6 +196,12 @@ class Sessions(RuleBasedStateMachine):
         assert self.post("password/reset", {"token": token, "password": chosen}).status_code == 400
         self.password = chosen
         self._end_all()
+
+    def _right(self, wanted: bool) -> bool:
+        """Whether to send the right password."""
+        right = wanted or self.failures >= MAX_FAILURES
+        self.failures += not right
+        return right
 
     def _end_all(self, *, besides: Session | None = None) -> None:
         for session in self.all:
