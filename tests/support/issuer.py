@@ -7,6 +7,7 @@ an honest provider never gives.
 import base64
 import hashlib
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ class Issuer:
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self._server = server
-        self.url = f"http://127.0.0.1:{server.server_port}"
+        # Ports come round again, and what an issuer publishes is remembered: so each has an address of its own.
+        self._path = f"/{secrets.token_hex(8)}"
+        self.url = f"http://127.0.0.1:{server.server_port}{self._path}"
         self.keys: dict[str, Any] = {"first": new_key()}
         self.discovery: dict[str, Any] = {
             "issuer": self.url,
@@ -87,6 +90,10 @@ class Issuer:
         """How often a path was asked for."""
         return sum(asked == path for asked, _, _ in self.requests)
 
+    def within(self, path: str) -> str:
+        """A path of a request without the issuer's own."""
+        return urlsplit(path).path.removeprefix(self._path)
+
     def jwks(self) -> dict[str, Any]:
         """The published keys."""
         keys = []
@@ -104,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.issuer  # type: ignore[attr-defined]
 
     def do_GET(self) -> None:  # http.server's
-        path = urlsplit(self.path).path
+        path = self.issuer.within(self.path)
         self.issuer.requests.append((path, {k.lower(): v for k, v in self.headers.items()}, ""))
         if path == "/.well-known/openid-configuration":
             self._answer(200, self.issuer.discovery)
@@ -117,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:  # http.server's
         body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-        path = urlsplit(self.path).path
+        path = self.issuer.within(self.path)
         self.issuer.requests.append((path, {k.lower(): v for k, v in self.headers.items()}, body))
         form = {name: values[0] for name, values in parse_qs(body).items()}
         code = form.get("code", "")
