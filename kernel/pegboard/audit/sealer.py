@@ -9,6 +9,7 @@ horizon (`pg_snapshot_xmin`), and the next pass asks from there on, however late
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ BATCH = 2000
 """Entries that are sealed in one transaction."""
 FAR = 1000
 """Transactions that an idle sealer's horizon may lie behind."""
+LOOK_AGAIN = 60.0
+"""Seconds after which entries that could not be sealed are tried again."""
 
 _POSITION = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin,
@@ -104,6 +107,8 @@ class Sealer:
         self._known: dict[str, Seal] = {}
         self._damaged: set[str] = set()
         self._current = False
+        self._looked: str | None = None
+        self._look_again_at = 0.0
 
     async def run(self) -> None:
         """Seal until cancelled."""
@@ -125,31 +130,47 @@ class Sealer:
     async def seal(self) -> int:
         """One pass: everything that has committed and is not sealed, batch by batch. Gives how many entries.
 
-        A crash between batches loses nothing: the next pass begins at the same horizon. If another sealer is at work,
-        one of the two runs into the other's numbers and rolls back.
+        A crash between batches loses nothing: the next pass begins at the same horizon. If another sealer is at work
+        all the same, one of the two runs into the other's numbers and rolls back.
         """
         sealed = 0
         whole = True
         async with self._database.system_transaction() as reading:
             await reading.execute(_LOOK)
             position = await reading.fetchrow(_POSITION)
-            horizon = position["horizon"]
+            horizon = self._begin(position)
             if horizon is None:
                 cursor = await reading.cursor(_ALL)
             else:
                 await reading.execute(_FEW)
                 cursor = await reading.cursor(_SINCE, horizon)
             while rows := await cursor.fetch(BATCH):
+                # To catch up may take longer than a lease lasts.
+                if not await self._leadership.held():
+                    whole = False
+                    break
                 added = await self._append(rows)
                 sealed += added
                 whole = whole and added == len(rows)
         if not self._current:
             await self._sign_anew()
             self._current = True
+        whole = whole and horizon == position["horizon"]
+        self._looked = None if whole else position["xmin"]
         if whole and (sealed or _is_behind(position)):
             async with self._database.system_transaction() as connection:
                 await connection.execute(_MOVE, position["cluster"], position["xmin"])
         return sealed
+
+    def _begin(self, position: Any) -> str | None:
+        """The horizon to look from; None: at everything. While a chain is damaged its entries hold the horizon back:
+        they are looked at once a minute, else every pass would look at all that came since.
+        """
+        now = time.monotonic()
+        if self._looked is not None and now < self._look_again_at:
+            return self._looked
+        self._look_again_at = now + LOOK_AGAIN
+        return position["horizon"]
 
     async def _append(self, rows: Sequence[Any]) -> int:
         """Seal entries that are in the order of their tenants. Gives how many: those of a tenant whose head is damaged

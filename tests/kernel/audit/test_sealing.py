@@ -226,6 +226,30 @@ async def test_a_damaged_head_is_not_gone_on_with_and_others_are(
     assert report.waiting == 1
 
 
+async def test_entries_that_wait_are_sealed_once_the_head_is_whole_again(
+    platform: TestPlatform, tenant: UUID, superuser: Any
+) -> None:
+    """They don't have each pass look at all that came since, and the next ones of others are sealed meanwhile."""
+    other = await platform.tenant()
+    await add_entries(platform, tenant, 2)
+    await new_sealer(platform).seal()
+    head = await superuser.fetchval("SELECT signature FROM kernel_audit_heads WHERE tenant_id = $1", tenant)
+    await tamper(superuser, [("UPDATE kernel_audit_heads SET signature = $2 WHERE tenant_id = $1", tenant, bytes(64))])
+    await add_entries(platform, tenant, 1)
+    sealer = new_sealer(platform)
+    horizon = await superuser.fetchval("SELECT horizon::text FROM kernel_audit_sealer")
+    assert await sealer.seal() == 0
+    await add_entries(platform, other, 1)
+    assert await sealer.seal() == 1
+    assert sealer._looked is not None
+    assert await superuser.fetchval("SELECT horizon::text FROM kernel_audit_sealer") == horizon
+    await tamper(superuser, [("UPDATE kernel_audit_heads SET signature = $2 WHERE tenant_id = $1", tenant, head)])
+    sealer._look_again_at = 0.0
+    assert await sealer.seal() == 1
+    assert await superuser.fetchval("SELECT horizon::text FROM kernel_audit_sealer") != horizon
+    assert (await verified(platform, tenant)).sound
+
+
 async def test_a_running_sealer_notices_that_the_tail_was_cut_off(
     platform: TestPlatform, tenant: UUID, superuser: Any, sealer: Sealer
 ) -> None:
