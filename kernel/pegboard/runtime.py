@@ -12,6 +12,7 @@ from pegboard.database.roles import check_roles
 from pegboard.identity.authenticator import Authenticator
 from pegboard.isolation.breakers import Breakers
 from pegboard.jobs.notifier import Notifier
+from pegboard.maintenance.watch import MaintenanceWatch
 from pegboard.plugins.registry import EMPTY, Registry
 from pegboard.sso.issuers import Issuers
 from pegboard.telemetry.metrics import Metrics
@@ -21,6 +22,7 @@ from pegboard.vault.vault import Vault
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from pegboard.web.guesses import Guesses
     from pegboard.web.ratelimit import RateLimiter
 
 __all__ = ("Runtime",)
@@ -48,6 +50,7 @@ class Runtime:
         self.refusals = Refusals(database)
         self.trail = Trail(database)
         self.http = HttpClient(config.outbound)
+        self.maintenance = MaintenanceWatch(database)
         self.issuers = Issuers()
         self.tracing = Tracing()
         self.breakers = Breakers(config.isolation, metrics)
@@ -74,6 +77,13 @@ class Runtime:
         from pegboard.web.ratelimit import RateLimiter
 
         return RateLimiter(self.redis)
+
+    @cached_property
+    def guesses(self) -> "Guesses":
+        """Watches guesses at passwords, codes and tokens, together with the other processes."""
+        from pegboard.web.guesses import Guesses
+
+        return Guesses(self.redis, self.config.http, self.vault, self.metrics)
 
     @property
     def registry(self) -> Registry:
@@ -111,16 +121,18 @@ class Runtime:
         )
 
     async def start(self) -> None:
-        """Begin the background work that every process does: the revocation feed."""
+        """Begin the background work that every process does: following revocations and maintenance."""
         # Now rather than amid the first request.
         _ = self.limiter
         await self.authenticator.start()
+        await self.maintenance.start()
 
     async def close(self) -> None:
         """End the background work and close what is open."""
         made = vars(self)
         if "limiter" in made:
             await self.limiter.stop()
+        await self.maintenance.stop()
         await self.notifier.close()
         await self.authenticator.stop()
         self.refusals.close()

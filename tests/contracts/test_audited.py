@@ -12,7 +12,7 @@ from litestar.routes import HTTPRoute
 from pegboard.testing.servers import config_for_tests, write_config
 from pegboard_sdk.http import Route
 
-from tests.contracts.acts import administration, factors, identity, machines, plugins, sso, tenancy
+from tests.contracts.acts import administration, factors, identity, machines, maintenance, plugins, sso, tenancy
 from tests.contracts.acts.site import Acts, Site
 from tests.support.mailbox import Mailbox
 from tests.support.platform import TestPlatform
@@ -20,7 +20,7 @@ from tests.support.servers import BUILT_IN, TEMPLATE, create_database
 
 ACTS: Acts = {
     name: act
-    for area in (plugins, identity, factors, machines, sso, tenancy, administration)
+    for area in (plugins, identity, factors, machines, maintenance, sso, tenancy, administration)
     for name, act in area.ACTS.items()
 }
 

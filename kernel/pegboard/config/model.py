@@ -68,6 +68,11 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_ipv6_prefix: Annotated[int, msgspec.Meta(ge=32, le=128)] = 64
     rate_per_principal: Positive = 3_000
     rate_guessable: Positive = 20
+    guess_failures: Positive = 100
+    guess_wait_max: Positive = 300
+    stuffing_names: Positive = 100
+    stuffing_networks: Positive = 20
+    stuffing_tightens: bool = False
     internal_metrics: bool = False
 
 

@@ -36,6 +36,7 @@ def kernel_app() -> PiccoloApp:
     from pegboard.isolation import tables as isolation
     from pegboard.jobs import tables as jobs
     from pegboard.machines import tables as machines
+    from pegboard.maintenance import tables as maintenance
     from pegboard.plugins import tables as plugins
     from pegboard.plugins.removal import tables as removal
     from pegboard.records import tables as records
@@ -54,6 +55,7 @@ def kernel_app() -> PiccoloApp:
         isolation,
         jobs,
         machines,
+        maintenance,
         plugins,
         removal,
         records,

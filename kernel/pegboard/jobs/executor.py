@@ -27,6 +27,8 @@ __all__ = ("Executor", "Outcome")
 
 Outcome = Literal["succeeded", "retried", "dead", "parked", "held", "lost"]
 CONFLICT_ATTEMPTS = 3
+HELD_FOR = 5.0
+"""Seconds until a job that maintenance holds is looked at again."""
 _LEVELS: dict[Outcome, str] = {"succeeded": "info", "dead": "error", "held": "debug"}
 log = structlog.get_logger("pegboard.jobs")
 
@@ -85,6 +87,10 @@ class Executor:
         if runnable is None:
             await park(self._pool, job.token)
             return self._report(job, "parked", began, reason="no enabled plugin has it")
+        if self._runtime.maintenance.now.holds_jobs:
+            delay = random.uniform(HELD_FOR, 2 * HELD_FOR)  # noqa: S311  # spreads load; guards nothing
+            await postpone(self._pool, job.token, delay)
+            return self._report(job, "held", began, again_in=round(delay, 1))
         breaker = self._breakers.get(runnable.plugin) if self._breakers is not None else None
         ticket = CALLED if breaker is None else breaker.admit()
         if breaker is not None and ticket == REFUSED:

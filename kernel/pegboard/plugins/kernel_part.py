@@ -29,6 +29,8 @@ from pegboard.machines import permissions as machines
 from pegboard.machines.controllers import CONTROLLERS as MACHINE_CONTROLLERS
 from pegboard.machines.oauth_controllers import OAUTH_CONTROLLERS
 from pegboard.mail import outbox as mail
+from pegboard.maintenance import permissions as maintenance
+from pegboard.maintenance.controllers import CONTROLLERS as MAINTENANCE_CONTROLLERS
 from pegboard.plugins import permissions as plugins
 from pegboard.plugins.controllers import CONTROLLERS as PLUGIN_CONTROLLERS
 from pegboard.plugins.registry import LoadedPlugin
@@ -59,6 +61,7 @@ _AREAS = (
     isolation,
     jobs,
     machines,
+    maintenance,
     plugins,
     sso,
     taxonomies,
@@ -93,6 +96,7 @@ def kernel_plugin() -> LoadedPlugin:
             *MACHINE_CONTROLLERS,
             *OAUTH_CONTROLLERS,
             SigningKeyController,
+            *MAINTENANCE_CONTROLLERS,
             *PLUGIN_CONTROLLERS,
             *QUARANTINE_CONTROLLERS,
             *REMOVAL_CONTROLLERS,

@@ -13,6 +13,7 @@ from pegboard_sdk.http import Route
 from pegboard.identity.errors import CsrfRefused, StepUpRequired
 from pegboard.identity.tokens import TokenInvalid
 from pegboard.isolation.errors import PluginUnavailable
+from pegboard.maintenance.errors import UnderMaintenance
 from pegboard.reference.markdown import cell, code, page, summary, table
 from pegboard.reference.subject import Subject
 from pegboard.taxonomies.service import TermUnknown
@@ -67,6 +68,7 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         TokenInvalid,
         TooDeep,
         TransferCodingUnknown,
+        UnderMaintenance,
         *(
             error
             for module in (sdk_errors, outbound)

@@ -74,6 +74,13 @@ class Metrics:
             buckets=(*BUCKETS, 30.0, 60.0, 120.0),
             registry=self.registry,
         )
+        self.guesses = Counter(
+            "pegboard_guesses_total",
+            "Guesses at passwords, codes and tokens: wrong, held (the network waits), alarm (windows of suspected"
+            " credential stuffing).",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.outbox_lag = Gauge(
             "pegboard_outbox_lag_seconds",
             "Age of the oldest row that waits for the relay.",

@@ -12,6 +12,7 @@ from pegboard.factors.permissions import RESTRICTED
 from pegboard.identity.errors import CsrfRefused
 from pegboard.isolation.breaker import REFUSED
 from pegboard.isolation.errors import PluginUnavailable
+from pegboard.maintenance.permissions import MAINTENANCE_SET
 from pegboard.plugins.registry import Registry
 from pegboard.runtime import Runtime
 from pegboard.tenancy.errors import OtherTenant
@@ -19,6 +20,7 @@ from pegboard.tenancy.resolution import Resolution
 from pegboard.web.addresses import Addresses
 from pegboard.web.cookies import SessionCookies
 from pegboard.web.exchange import Exchange
+from pegboard.web.guesses import name_of, was_wrong
 from pegboard.web.methods import allowed_methods
 
 __all__ = ("Gate",)
@@ -32,12 +34,14 @@ class Gate:
     def __init__(self, runtime: Runtime, registry: Registry, addresses: Addresses) -> None:
         self._registry = registry
         self._limiter = runtime.limiter
+        self._guesses = runtime.guesses
         self._breakers = runtime.breakers
         self._addresses = addresses
         self._authenticator = runtime.authenticator
         self._machines = runtime.authenticator.machines
         self._tenancy = Resolution(runtime, addresses)
         self._cookies = SessionCookies(runtime)
+        self._maintenance = runtime.maintenance
         self._per_principal = runtime.config.http.rate_per_principal
         self._per_guess = runtime.config.http.rate_guessable
 
@@ -57,12 +61,16 @@ class Gate:
             if route.timeout is not None and exchange.limit is not None:
                 exchange.limit.reschedule(asyncio.get_running_loop().time() + route.timeout)
             principal = exchange.principal = await self._authenticate(exchange, route)
+            if self._maintenance.now.on and not principal.may(MAINTENANCE_SET):
+                self._maintenance.check(scope["path"])
             if route.guessable:
+                await self._guesses.admit(self._addresses.group(exchange.ip))
                 await self._limiter.check_shared(
                     f"guess:{route.status}:{scope['path']}:{self._addresses.group(exchange.ip)}", self._per_guess
                 )
             if principal.account_id is not None:
-                self._limiter.check(f"account:{principal.account_id}", self._per_principal)
+                left = self._limiter.check(f"account:{principal.account_id}", self._per_principal)
+                exchange.rate = left or exchange.rate
                 if principal.session_id is not None and (rate := self._machines.limited(principal.session_id)):
                     self._limiter.check(f"credential:{principal.session_id}", rate)
             if route.permission is not None:
@@ -74,6 +82,7 @@ class Gate:
             breaker = self._breakers.get(exchange.plugin)
             if breaker is None:
                 await app(scope, receive, send)
+                await self._note_guess(exchange, route)
                 return
             ticket = breaker.admit()
             if ticket == REFUSED:
@@ -87,8 +96,14 @@ class Gate:
             # What the handler raised was answered in there, and judged; a stream has had its say when it began.
             if exchange.breaker is not None:
                 breaker.succeeded(ticket)
+            await self._note_guess(exchange, route)
 
         return gated
+
+    async def _note_guess(self, exchange: Exchange, route: Route) -> None:
+        """Once it was answered: how wrong a guess was must not show in how long the answer takes."""
+        if route.guessable and was_wrong(exchange.problem):
+            await self._guesses.failed(self._addresses.group(exchange.ip), await name_of(exchange.scope))
 
     async def _authenticate(self, exchange: Exchange, route: Route) -> Principal:
         authorization = exchange.headers.get(b"authorization")

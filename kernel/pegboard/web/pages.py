@@ -86,12 +86,14 @@ def _front_page(work: Work, health: Health) -> str:
         if plugin.name != "kernel"
     )
     safe = f"<p class='bad'>{SAFE_MODE}</p>" if work.runtime.config.safe_mode else ""
+    maintenance = work.runtime.maintenance.now
+    waiting = f"<p class='bad'><strong>Maintenance.</strong> {html.escape(maintenance.message)}</p>"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pegboard</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>
 <body><h1>Pegboard</h1><p class="sub">A services marketplace, version {__version__}.
 It is <strong class="{tone}">{word}</strong>.</p>
-{safe}<table>{checks}</table>
+{waiting if maintenance.on else ""}{safe}<table>{checks}</table>
 <h2>What runs here</h2><table>{plugins or "<tr><td>No plugin is enabled.</td></tr>"}</table>
 <h2>Where things are</h2>
 <table>
