@@ -1,8 +1,11 @@
 """Where providers send people back to."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from litestar import Request
+
+from pegboard.tenancy.hosts import host_of_request
 
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
@@ -11,9 +14,14 @@ __all__ = ("callback_url",)
 
 
 def callback_url(runtime: "Runtime", request: Request[Any, Any, Any], provider: str) -> str:
-    """The address that a provider must know: at `http.public_url`, or, on one's own machine, where the request went.
+    """The address that a provider must know: at the tenant's own host name where the request came by it, else at
+    `http.public_url`, or, on one's own machine, where the request went.
 
     Who makes up a `Host` sends only themselves astray: a provider goes back to no address that it wasn't told.
     """
-    base = runtime.config.http.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+    public, here = runtime.config.http.public_url.rstrip("/"), request.url
+    if public and host_of_request(request.scope["headers"]) in runtime.authenticator.tenants.hosts:
+        base = f"{urlsplit(public).scheme}://{here.netloc}"
+    else:
+        base = public or f"{here.scheme}://{here.netloc}"
     return f"{base}/api/v1/auth/providers/{provider}/callback"

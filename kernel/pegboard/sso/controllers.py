@@ -8,6 +8,7 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 from pegboard_sdk.errors import NotFound, Unauthorized
 from pegboard_sdk.http import Controller, Request, Response, delete, get, post
+from pegboard_sdk.settings import Secret
 
 from pegboard.config.sso import PROVIDER_NAME
 from pegboard.database.tenants import DEFAULT_TENANT
@@ -187,12 +188,15 @@ class SsoController(Controller):
         """
         if data.cookies:
             require_own_page(uow, request)
+        device = device_of(request)
+        if data.device_token is not None:
+            device = msgspec.structs.replace(device, token=Secret(data.device_token))
         outcome = await SignInService(uow.runtime).exchange(
             uow,
             code=data.code,
             verifier=data.code_verifier,
             browser=SsoCookie(uow.runtime).read(request),
-            device=device_of(request),
+            device=device,
         )
         return signed_in(uow, outcome, cookies=data.cookies)
 

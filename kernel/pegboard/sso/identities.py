@@ -9,6 +9,7 @@ from pegboard_sdk.ids import new_id
 from pegboard_sdk.work import Record, UnitOfWork
 
 from pegboard.audit.writer import insert_entry
+from pegboard.factors.repository import FactorRepository
 from pegboard.identity.errors import EmailNotVerified
 from pegboard.identity.repository import IdentityRepository
 from pegboard.mail.outbox import send_mail
@@ -181,7 +182,8 @@ class IdentityService:
         required = await required_provider(work, domain_of(account["email"]))
         if required is not None:
             return any(other["provider"] == required for other in others)
-        if account["password_hash"] is not None:
+        factors = await FactorRepository(work, self._runtime.vault).available(work.principal.account)
+        if account["password_hash"] is not None or factors["passkeys"]:
             return True
         enabled = await Providers(self._runtime).settings(work)
         return any(other["provider"] in enabled for other in others)

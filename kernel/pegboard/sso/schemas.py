@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from pegboard.config.sso import Preset, ProviderSettings
+from pegboard.identity.schemas import TokenText
 
 __all__ = (
     "AdministeredProvider",
@@ -69,12 +70,13 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 class Code(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `code` that came with `return_to`. An app adds the verifier. With `cookies` a browser gets its tokens as
-    cookies.
+    cookies. A trusted device sends the `device_token` that it got; a browser has it in a cookie.
     """
 
     code: CodeText
     code_verifier: Verifier | None = None
     cookies: bool = False
+    device_token: TokenText | None = None
 
 
 class LinkCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
