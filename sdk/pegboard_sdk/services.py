@@ -318,7 +318,7 @@ class Approvals(Protocol):
 
         Raises:
             NotFound: there is none, or the principal neither asked for it nor may decide it.
-            Forbidden: the principal asked for it, lacks the kind's permission, or is nobody's account.
+            Forbidden: the principal asked for it, or is nobody's account.
             Conflict: it was decided, withdrawn, or has expired.
             DomainError: whatever doing it raises; the request stays open.
         """

@@ -163,11 +163,11 @@ class ApprovalService:
             raise Forbidden("Approving is for people: the platform can't do it by itself.")
         if approval.requested_by == uow.principal.account_id:
             raise OwnRequest
-        uow.principal.require(self._permission(uow, approval))
         self._require_open(approval)
         return approval, payload
 
     def _require_visible(self, uow: "Work", approval: ApprovalView) -> None:
+        """It is there for who asked for it and for who holds the permission to decide it: nobody else hears of it."""
         principal = uow.principal
         own = approval.requested_by is not None and approval.requested_by == principal.account_id
         if not own and not principal.may(self._permission(uow, approval)):
