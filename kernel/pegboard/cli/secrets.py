@@ -15,10 +15,8 @@ from pegboard_sdk.settings import Secret
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run
 from pegboard.database.tenants import DEFAULT_TENANT
-from pegboard.factors.resealing import reseal_factors
-from pegboard.identity.keys import reseal_signing_keys
-from pegboard.machines.resealing import reseal_credentials
 from pegboard.plugins.discovery import discover
+from pegboard.vault.inventory import ENVELOPES
 from pegboard.vault.store import SecretStore, SecretView
 
 __all__ = ("command",)
@@ -101,21 +99,44 @@ def remove_secret(cli: CommandLine, name: str, tenant: str | None, as_json: bool
 @json_option
 @click.pass_obj
 def rotate_secrets(cli: CommandLine, as_json: bool) -> None:
-    """Seal all secrets again under `secrets.master_key`, the signing keys of access tokens and API keys too.
+    """Seal again, under `secrets.master_key`, all that is sealed: secrets, signing keys, API keys, second factors.
 
-    First put the old key into `secrets.earlier_master_keys`, and restart what runs. People go on working meanwhile.
-    Take the old key away a day after this said 0: answers that are kept for repeated requests stay under it so long.
+    First put the old key into `secrets.earlier_master_keys`, and restart what runs. People go on working meanwhile. It
+    goes batch by batch: what is done stays done, and it may be run again. Take the old key away a day after `status`
+    has said that nothing is left under it: answers that are kept for repeated requests stay so long.
 
     \b
     Example:
       pegboard secrets rotate
     """
-    secrets, keys, factors = run(_rotate(cli))
-    _say(
-        {"secrets": secrets, "signing_keys": keys, "second_factors": factors},
-        f"sealed again: {secrets} secrets, {keys} signing keys, {factors} seeds and codes of second factors",
-        as_json,
-    )
+    resealed = run(_rotate(cli))
+    if as_json:
+        click.echo(msgspec.json.encode({"resealed": resealed}))
+        return
+    click.echo(f"sealed again: {', '.join(f'{count} {kind}' for kind, count in resealed.items())}")
+
+
+@command.command("status")
+@json_option
+@click.pass_obj
+def show_status(cli: CommandLine, as_json: bool) -> None:
+    """Tell how much is sealed under which master key; exit status 1 where something is left under an earlier one.
+
+    Master keys are told apart by ids that say nothing of the keys.
+
+    \b
+    Example:
+      pegboard secrets status
+    """
+    current, sealed = run(_status(cli))
+    left = sum(count for keys in sealed.values() for key_id, count in keys.items() if key_id != current)
+    if as_json:
+        click.echo(msgspec.json.encode({"key_id": current, "sealed": sealed, "left": left}))
+    else:
+        for kind, keys in sealed.items():
+            click.echo(f"{kind}: {', '.join(f'{count} under {_named(key, current)}' for key, count in keys.items())}")
+        click.echo(f"{left} left: run `pegboard secrets rotate`" if left else f"all is sealed under the key {current}")
+    sys.exit(1 if left else 0)
 
 
 @asynccontextmanager
@@ -153,31 +174,35 @@ def _unread(name: str) -> str | None:
     return f"no installed plugin reads a secret {name}{hint}"
 
 
-async def _rotate(cli: CommandLine) -> tuple[int, int, int]:
-    """Batch by batch, each in a transaction of its own: what is done stays done."""
+async def _rotate(cli: CommandLine) -> dict[str, int]:
+    """Batch by batch, each in a transaction of its own; gives how many of each kind. Tells how far it is as it goes."""
+    resealed: dict[str, int] = {}
     async with open_runtime(cli) as runtime:
-        async with runtime.database.system_transaction() as connection:
-            keys = await reseal_signing_keys(connection, runtime.vault)
-        while True:
+        for envelopes in ENVELOPES:
             async with runtime.database.system_transaction() as connection:
-                if not await reseal_credentials(connection, runtime.vault):
-                    break
-        factors = 0
-        while True:
-            async with runtime.database.system_transaction() as connection:
-                done = await reseal_factors(connection, runtime.vault)
-            factors += done
-            if not done:
-                break
-        actor = Principal(kind="system", tenant_id=DEFAULT_TENANT)
-        secrets = 0
-        while True:
-            async with runtime.database.system_transaction() as connection:
-                store = SecretStore(connection, runtime.vault, actor=actor, request_id=new_id().hex)
-                done = await store.rotate()
-            secrets += done
-            if not done:
-                return secrets, keys, factors
+                by_key = await envelopes.by_key(connection)
+            left = sum(count for key_id, count in by_key.items() if key_id != runtime.vault.key_id)
+            resealed[envelopes.kind] = 0
+            # On a terminal only; it goes to standard error, beside the result.
+            with click.progressbar(length=left, label=envelopes.kind, file=sys.stderr) as bar:
+                while True:
+                    async with runtime.database.system_transaction() as connection:
+                        done = await envelopes.reseal(connection, runtime.vault)
+                    if not done:
+                        break
+                    resealed[envelopes.kind] += done
+                    bar.update(done)
+    return resealed
+
+
+async def _status(cli: CommandLine) -> tuple[str, dict[str, dict[str, int]]]:
+    async with open_runtime(cli) as runtime, runtime.database.system_transaction() as connection:
+        by_kind = {envelopes.kind: await envelopes.by_key(connection) for envelopes in ENVELOPES}
+        return runtime.vault.key_id, {kind: by_key for kind, by_key in by_kind.items() if by_key}
+
+
+def _named(key_id: str, current: str) -> str:
+    return "the current key" if key_id == current else f"the earlier key {key_id}"
 
 
 def _read_secret(name: str) -> Secret:

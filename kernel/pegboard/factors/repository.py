@@ -7,12 +7,14 @@ from uuid import UUID
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.work import Record
 
+from pegboard.vault.resealing import Envelopes
+
 if TYPE_CHECKING:
     from pegboard_sdk.work import UnitOfWork
 
     from pegboard.vault.vault import Vault
 
-__all__ = ("FactorRepository", "recovery_row", "totp_row")
+__all__ = ("RECOVERY_CODES", "TOTP_SEEDS", "FactorRepository", "recovery_row", "totp_row")
 
 _PASSKEY = "id, label, backed_up, created_at, last_used_at"
 
@@ -290,3 +292,19 @@ def totp_row(tenant_id: UUID, seed_id: UUID) -> bytes:
 def recovery_row(tenant_id: UUID, code_id: UUID) -> bytes:
     """What the envelope of a recovery code's digest is bound to."""
     return b"recovery-code\x00" + tenant_id.bytes + code_id.bytes
+
+
+TOTP_SEEDS = Envelopes(
+    kind="seeds of authenticator apps",
+    table="kernel_totp_seeds",
+    column="envelope",
+    reads=("tenant_id", "id"),
+    bound=totp_row,
+)
+RECOVERY_CODES = Envelopes(
+    kind="recovery codes",
+    table="kernel_recovery_codes",
+    column="envelope",
+    reads=("tenant_id", "id"),
+    bound=recovery_row,
+)

@@ -18,9 +18,10 @@ from pegboard_sdk.ids import new_id
 
 from pegboard.database.pool import Database
 from pegboard.vault.errors import VaultError
+from pegboard.vault.resealing import Envelopes
 from pegboard.vault.vault import Vault
 
-__all__ = ("JsonWebKey", "JsonWebKeySet", "KeyRing", "SigningKey", "lock_signing_keys", "reseal_signing_keys")
+__all__ = ("SIGNING_KEYS", "JsonWebKey", "JsonWebKeySet", "KeyRing", "SigningKey", "lock_signing_keys")
 
 _RELOAD_INTERVAL = 1.0
 """Seconds: a token may name any key it likes, so an unknown one asks the database at most this often."""
@@ -201,30 +202,13 @@ def _can_sign(rows: list[Any]) -> bool:
     return any(row["signs"] and row["signs_in"] <= 0 for row in rows)
 
 
-async def reseal_signing_keys(connection: Any, vault: Vault) -> int:
-    """Bring the signing keys under the current master key, over a *system* connection in a transaction; gives how many.
-
-    The keys stay the same, so tokens that they signed stay good.
-
-    Raises:
-        VaultError: one can't be opened.
-    """
-    rows = await connection.fetch(
-        "SELECT id, kid, private_key FROM kernel_signing_keys WHERE key_id <> $1 FOR UPDATE", vault.key_id
-    )
-    for row in rows:
-        sealed = vault.rotate(row["private_key"], associated_data=_row(row["kid"]))
-        await connection.execute(
-            "UPDATE kernel_signing_keys SET private_key = $2, key_id = $3 WHERE id = $1",
-            row["id"],
-            sealed,
-            vault.key_id,
-        )
-    return len(rows)
-
-
 def _row(kid: str) -> bytes:
     return b"signing-key\x00" + kid.encode()
+
+
+SIGNING_KEYS = Envelopes(
+    kind="signing keys", table="kernel_signing_keys", column="private_key", reads=("kid",), bound=_row
+)
 
 
 def _raw(key: Ed25519PublicKey) -> bytes:

@@ -20,9 +20,10 @@ from pegboard.identity.tokens import AUDIENCE, AccessToken
 from pegboard.machines.errors import ApiKeyInvalid
 from pegboard.machines.texts import API_KEY, MachineText, digest_of, same_digest
 from pegboard.vault.errors import VaultError
+from pegboard.vault.resealing import Envelopes
 from pegboard.vault.vault import Vault
 
-__all__ = ("Machines", "associated_data")
+__all__ = ("CREDENTIALS", "Machines", "associated_data")
 
 _FLUSH_INTERVAL = 30.0
 """Seconds that the time of a credential's last use is late by at most."""
@@ -215,3 +216,12 @@ class Machines:
 def associated_data(credential_id: UUID) -> bytes:
     """What binds a sealed digest to its row."""
     return b"machine-credential\x00" + credential_id.bytes
+
+
+CREDENTIALS = Envelopes(
+    kind="API keys and client secrets",
+    table="kernel_machine_credentials",
+    column="digest",
+    reads=("id",),
+    bound=associated_data,
+)

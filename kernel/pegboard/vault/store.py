@@ -11,9 +11,10 @@ from pegboard_sdk.ids import new_id
 from pegboard_sdk.settings import Secret
 
 from pegboard.audit.writer import write_entry
+from pegboard.vault.resealing import Envelopes
 from pegboard.vault.vault import Vault
 
-__all__ = ("SECRET_NAME", "SecretStore", "SecretView", "secret_row")
+__all__ = ("SECRETS", "SECRET_NAME", "SecretStore", "SecretView", "secret_row")
 
 SECRET_NAME = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
@@ -88,30 +89,6 @@ class SecretStore:
         )
         return [SecretView(**row) for row in rows]
 
-    async def rotate(self, *, batch: int = 100) -> int:
-        """Bring up to `batch` secrets under the current master key; gives how many. Call it until it gives 0.
-
-        Raises:
-            VaultError: one can't be opened.
-        """
-        rows = await self._connection.fetch(
-            """
-            SELECT id, tenant_id, name, envelope FROM kernel_secrets
-            WHERE key_id <> $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
-            """,
-            self._vault.key_id,
-            batch,
-        )
-        for row in rows:
-            bound = secret_row(row["tenant_id"], row["name"])
-            await self._connection.execute(
-                "UPDATE kernel_secrets SET key_id = $2, envelope = $3 WHERE id = $1",
-                row["id"],
-                self._vault.key_id,
-                self._vault.rotate(row["envelope"], associated_data=bound),
-            )
-        return len(rows)
-
     async def _audit(self, action: str, name: str, tenant_id: UUID | None) -> None:
         await write_entry(
             self._connection,
@@ -122,3 +99,8 @@ class SecretStore:
             after={"tenant_id": tenant_id},
             request_id=self._request_id,
         )
+
+
+SECRETS = Envelopes(
+    kind="secrets", table="kernel_secrets", column="envelope", reads=("tenant_id", "name"), bound=secret_row
+)

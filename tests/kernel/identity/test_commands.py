@@ -163,9 +163,12 @@ def test_the_master_key_is_changed(
     assert refused.exit_code == 2
     assert "secrets.earlier_master_keys" in refused.stderr
     monkeypatch.setenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS", os.environ[MASTER_KEY])
-    assert json.loads(pegboard("secrets", "rotate", "--json").stdout)["secrets"] >= 1
+    before = pegboard("secrets", "status", ok=False)
+    assert (before.exit_code, "under the earlier key" in before.stdout) == (1, True)
+    assert json.loads(pegboard("secrets", "rotate", "--json").stdout)["resealed"]["secrets"] >= 1
     monkeypatch.delenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS")
-    assert json.loads(pegboard("secrets", "rotate", "--json").stdout) == {"secrets": 0, "signing_keys": 0}
+    assert set(json.loads(pegboard("secrets", "rotate", "--json").stdout)["resealed"].values()) == {0}
+    assert json.loads(pegboard("secrets", "status", "--json").stdout)["left"] == 0
     monkeypatch.setenv("PEGBOARD_SECRETS__EARLIER_MASTER_KEYS", "5a" * 32)
     monkeypatch.setenv("PEGBOARD_SECRETS__MASTER_KEY", os.environ[MASTER_KEY])
     pegboard("secrets", "rotate")

@@ -5,8 +5,7 @@ import os
 import pytest
 from pegboard.database.urls import master_key_bytes
 from pegboard.machines.errors import ApiKeyInvalid
-from pegboard.machines.resealing import reseal_credentials
-from pegboard.machines.verification import Machines
+from pegboard.machines.verification import CREDENTIALS, Machines
 from pegboard.vault.vault import Vault
 
 from tests.kernel.machines.conftest import make_key
@@ -15,7 +14,7 @@ from tests.support.platform import Account, TestPlatform
 
 async def reseal(platform: TestPlatform, vault: Vault) -> int:
     async with platform.runtime.database.system_transaction() as connection:
-        return await reseal_credentials(connection, vault)
+        return await CREDENTIALS.reseal(connection, vault)
 
 
 async def test_a_key_is_the_same_under_another_master_key(platform: TestPlatform, ada: Account) -> None:

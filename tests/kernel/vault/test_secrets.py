@@ -1,5 +1,6 @@
 """Secrets of tenants and of the platform, in the database."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,8 @@ import asyncpg
 import pytest
 from pegboard.database.urls import master_key_bytes
 from pegboard.vault.errors import EnvelopeDamaged, MasterKeyUnknown
-from pegboard.vault.store import SecretStore
+from pegboard.vault.inventory import ENVELOPES
+from pegboard.vault.store import SECRETS, SecretStore, secret_row
 from pegboard.vault.vault import Vault
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.settings import Secret
@@ -100,9 +102,55 @@ async def test_rotation_brings_every_row_under_the_current_key(platform: TestPla
             await secrets.set(name, Secret(name.upper()), tenant_id=tenant)
     with pytest.raises(MasterKeyUnknown):
         await read(platform, tenant, names[0])
-    async with store(platform, tenant, Vault(master_key_bytes(platform.config), [old])) as secrets:
-        assert [await secrets.rotate(batch=3) for _ in range(3)] == [3, 2, 0]
+    both = Vault(master_key_bytes(platform.config), [old])
+    async with platform.runtime.database.system_transaction() as connection:
+        assert (await SECRETS.by_key(connection))[Vault(old).key_id] == 5
+        assert [await SECRETS.reseal(connection, both, batch=3) for _ in range(3)] == [3, 2, 0]
+        assert Vault(old).key_id not in await SECRETS.by_key(connection)
     assert [await read(platform, tenant, name) for name in names] == [name.upper() for name in names]
+
+
+async def test_secrets_are_read_while_the_master_key_is_changed(platform: TestPlatform, tenant: UUID) -> None:
+    old, names, turns = os.urandom(32), [fresh_name() for _ in range(8)], 0
+    both = Vault(master_key_bytes(platform.config), [old])
+    async with store(platform, tenant, Vault(old)) as secrets:
+        for name in names:
+            await secrets.set(name, Secret(name.upper()), tenant_id=tenant)
+    finished = asyncio.Event()
+
+    async def reading() -> int:
+        reads = 0
+        while not finished.is_set():
+            async with platform.runtime.database.transaction(tenant) as connection:
+                rows = await connection.fetch("SELECT name, envelope FROM kernel_secrets WHERE name = ANY($1)", names)
+            texts = {
+                row["name"]: both.decrypt(row["envelope"], associated_data=secret_row(tenant, row["name"]))
+                for row in rows
+            }
+            assert texts == {name: name.upper().encode() for name in names}
+            reads += 1
+        return reads
+
+    async with asyncio.TaskGroup() as group:
+        readers = [group.create_task(reading()) for _ in range(3)]
+        while True:
+            async with platform.runtime.database.system_transaction() as connection:
+                if not await SECRETS.reseal(connection, both, batch=1):
+                    break
+            turns += 1
+        finished.set()
+    assert turns >= len(names)
+    assert all(reader.result() > 0 for reader in readers)
+
+
+async def test_nothing_that_is_sealed_is_forgotten_when_the_master_key_changes(platform: TestPlatform) -> None:
+    async with platform.runtime.database.system_transaction() as connection:
+        tables = await connection.fetch(
+            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'key_id'"
+        )
+    # These are signed, not sealed, by keys that follow from the master key: see docs/runbooks/master-key.md.
+    signed = {"kernel_audit_heads", "kernel_audit_seals", "kernel_plugin_receipts"}
+    assert {row["table_name"] for row in tables} - signed == {envelopes.table for envelopes in ENVELOPES}
 
 
 async def test_changes_are_on_record_without_the_secret(platform: TestPlatform, tenant: UUID) -> None:

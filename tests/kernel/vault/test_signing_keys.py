@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 from pegboard.database.urls import master_key_bytes
-from pegboard.identity.keys import KeyRing, reseal_signing_keys
+from pegboard.identity.keys import SIGNING_KEYS, KeyRing
 from pegboard.vault.errors import MasterKeyUnknown
 from pegboard.vault.vault import Vault
 from pegboard_sdk.settings import Secret
@@ -20,14 +20,14 @@ async def test_they_stay_the_same_under_another_master_key(platform: TestPlatfor
         await KeyRing(database, Vault(new)).load()
     try:
         async with database.system_transaction() as connection:
-            assert await reseal_signing_keys(connection, Vault(new, [old])) >= 1
-            assert await reseal_signing_keys(connection, Vault(new, [old])) == 0
+            assert await SIGNING_KEYS.reseal(connection, Vault(new, [old])) >= 1
+            assert await SIGNING_KEYS.reseal(connection, Vault(new, [old])) == 0
         moved = KeyRing(database, Vault(new))
         await moved.load()
         assert moved.signing.kid == kid
     finally:
         async with database.system_transaction() as connection:
-            await reseal_signing_keys(connection, Vault(old, [new]))
+            await SIGNING_KEYS.reseal(connection, Vault(old, [new]))
 
 
 def test_the_configuration_names_the_earlier_keys(platform: TestPlatform) -> None:
