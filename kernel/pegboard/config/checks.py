@@ -5,7 +5,9 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from email.utils import parseaddr
+from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pegboard_sdk.settings import Secret
@@ -68,6 +70,21 @@ def _link(link: str) -> None:
         raise ValueError('must be an address with {token} in it, such as "https://app.example/{kind}#{token}"')
 
 
+def _proxies(proxies: list[str]) -> None:
+    for text in proxies:
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise ValueError(f'{text!r} is no address or network, such as "10.0.0.0/8" or "fd00::/8"') from error
+
+
+def _origins(origins: list[str]) -> None:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError(f'{origin!r} is no origin: write it like "https://app.example", without a path')
+
+
 def _private_hosts(hosts: Mapping[str, list[str]]) -> None:
     from pegboard.capabilities.reach import PrivateHost  # which knows the configuration's shape
 
@@ -98,6 +115,7 @@ PLUGIN_CHECKS: Mapping[str, Callable[[Any], None]] = {"pin": _pin, "blocked": _b
 
 CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "database": {"url": _database, "app_url": _database, "system_url": _database},
+    "http": {"allowed_origins": _origins, "trusted_proxies": _proxies},
     "mail": {"sender": _sender, "link": _link},
     "outbound": {"private_hosts": _private_hosts},
     "redis": {"url": _redis},

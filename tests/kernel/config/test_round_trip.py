@@ -24,7 +24,7 @@ SECTIONS = st.fixed_dictionaries(
             host=TEXT,
             port=st.integers(0, 65535),
             workers=POSITIVE,
-            allowed_origins=st.lists(TEXT),
+            allowed_hosts=st.lists(TEXT),
             request_timeout=SECONDS,
             internal_metrics=st.booleans(),
         ),
