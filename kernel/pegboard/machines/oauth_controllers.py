@@ -29,7 +29,9 @@ _REFUSALS = {
 
 
 class OAuthController(Controller):
-    """Tokens for programs that act for themselves."""
+    """Tokens for programs that act for themselves. A secret of 256 bits is nothing to guess, so the routes have no
+    strict limit by address: many clients may be behind one.
+    """
 
     path = "/auth/token"
     exception_handlers: "ExceptionHandlersMap | None" = {Exception: answer_oauth_error}  # noqa: RUF012  # as Litestar has it
