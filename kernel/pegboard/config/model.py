@@ -63,7 +63,6 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_timeout: Seconds = 30.0
     header_timeout: Seconds = 30.0
     body_timeout: Seconds = 20.0
-    stall_timeout: Seconds = 60.0
     rate_per_ip: Positive = 1_200
     rate_ipv6_prefix: Annotated[int, msgspec.Meta(ge=32, le=128)] = 64
     rate_per_principal: Positive = 3_000

@@ -1,6 +1,5 @@
 """The `send` of one request, and what every answer carries."""
 
-import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from pegboard.web.cors import Cors
 from pegboard.web.exchange import Exchange
 from pegboard.web.problems import PROBLEM_JSON, encode_problem
 
-__all__ = ("Answer", "AnswerHeaders", "ReaderStalled")
+__all__ = ("Answer", "AnswerHeaders")
 
 Headers = list[tuple[bytes, bytes]]
 _CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
@@ -28,16 +27,11 @@ _SECURITY: Headers = [
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
-class ReaderStalled(ConnectionError):
-    """Who asked doesn't read the answer."""
-
-
 class AnswerHeaders:
     """Made once, as far as they are the same for all answers."""
 
     def __init__(self, http: HttpConfig) -> None:
         self.cors = Cors(http.allowed_origins)
-        self.stall_timeout = http.stall_timeout
         self._always = list(_SECURITY)
         if urlsplit(http.public_url).scheme == "https":
             self._always.append(_HSTS)
@@ -56,7 +50,7 @@ class AnswerHeaders:
 
 
 class Answer:
-    """Adds the headers, leaves the body out where HEAD was asked for, and gives up on who doesn't read."""
+    """Adds the headers, and leaves the body out where HEAD was asked for."""
 
     __slots__ = ("_headers", "_send", "exchange", "origin", "status")
 
@@ -75,21 +69,9 @@ class Answer:
                 # From here on the time belongs to the receiver: a stream may take as long as it lives.
                 limit.reschedule(None)
             message["headers"] = self._headers.of(list(message["headers"]), self.exchange, self.origin)
-        elif message["type"] == "http.response.body":
-            if self.exchange.head:
-                message["body"] = b""
-            if message.get("more_body"):
-                await self._send_piece(message)
-                return
+        elif message["type"] == "http.response.body" and self.exchange.head:
+            message["body"] = b""
         await self._send(message)
-
-    async def _send_piece(self, message: Message) -> None:
-        """The server takes what fits into its buffers and then waits for the reader."""
-        try:
-            async with asyncio.timeout(self._headers.stall_timeout):
-                await self._send(message)
-        except TimeoutError as error:
-            raise ReaderStalled("the answer is not read") from error
 
     async def problem(self, error: DomainError) -> None:
         """Answer with a problem document."""

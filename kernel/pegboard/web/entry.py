@@ -17,7 +17,7 @@ from pegboard_sdk.ids import new_id
 from pegboard.config.model import Config
 from pegboard.plugins.generation import Generation
 from pegboard.telemetry.logging import REQUEST, AccessLog
-from pegboard.web.answering import Answer, AnswerHeaders, ReaderStalled
+from pegboard.web.answering import Answer, AnswerHeaders
 from pegboard.web.exchange import Exchange
 from pegboard.web.leaving import heed
 from pegboard.web.platform import Platform
@@ -104,9 +104,6 @@ class Entry:
                 async with asyncio.timeout(self._timeout) as limit:
                     exchange.limit = limit
                     await self._dispatch(generation, scope, receive, answer)
-        except ReaderStalled as error:
-            log.info("reader.stalled", request_id=exchange.request_id, ip=ip)
-            raise error from None  # has the server break the connection off
         except Exception as error:
             if answer.status:
                 log.warning("response.broken", request_id=exchange.request_id, error=repr(error))
