@@ -114,6 +114,7 @@ class SigningKeyService:
             NextKeyPublished: that was done, and it doesn't sign yet.
             SessionEnded: the actor's session has.
         """
+        await self._keys.load()  # makes the first one: a platform that was never started has none
         async with self._database.system_transaction() as connection:
             if actor.session_id is not None:
                 await connection.execute("SELECT kernel_require_session($1)", actor.session_id)

@@ -46,18 +46,29 @@ WHERE {which} AND o.revoked_at IS NULL AND o.expires_at > now() AND s.revoked_at
 _BY_KEY = _STATE.format(session="s.id = c.id", which="c.kind = 'api_key' AND c.public_id = $1")
 _BY_TOKEN = _STATE.format(session="s.credential_id = c.id", which="s.id = $1")
 
-_CHANGED = """
-SELECT s.id FROM kernel_machine_credentials c
-JOIN kernel_sessions s ON s.tenant_id = c.tenant_id AND (s.id = c.id OR s.credential_id = c.id)
-WHERE c.changed_xid >= $1::text::xid8
+# Asked with each look at the feed, and nearly always empty: the tokens are looked up only where something has changed.
+_CHANGED = "SELECT tenant_id, id FROM kernel_machine_credentials WHERE changed_xid >= $1::text::xid8"
+_TOKENS = """
+SELECT s.id FROM unnest($1::uuid[], $2::uuid[]) AS c (tenant_id, id)
+JOIN kernel_sessions s ON s.tenant_id = c.tenant_id AND s.credential_id = c.id
+WHERE s.expires_at > now()
 """
 
 # The latest time wins, whichever process brings it first.
+# A token's use is its credential's too.
 _USED = """
-UPDATE kernel_sessions s SET last_used_at = used.at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
-WHERE (s.id = used.id OR s.id = (SELECT t.credential_id FROM kernel_sessions t WHERE t.id = used.id))
-  AND s.last_used_at < used.at
+WITH used AS (
+    SELECT id, at FROM unnest($1::uuid[], $2::timestamptz[]) AS one (id, at)
+), either AS (
+    SELECT id, at FROM used
+    UNION ALL
+    SELECT t.credential_id, used.at FROM used
+    JOIN kernel_sessions t ON t.id = used.id WHERE t.credential_id IS NOT NULL
+), latest AS (
+    SELECT id, max(at) AS at FROM either GROUP BY id
+)
+UPDATE kernel_sessions s SET last_used_at = latest.at FROM latest
+WHERE s.id = latest.id AND s.last_used_at < latest.at
 """
 log = structlog.get_logger("pegboard.machines")
 
@@ -123,10 +134,13 @@ class Machines:
     async def follow(self, connection: Any, horizon: int | None) -> None:
         """Forget what has changed since `horizon`, a transaction id. `connection` sees all tenants."""
         if horizon is None:
-            changed = list(self._rates)
-        else:
-            changed = [row["id"] for row in await connection.fetch(_CHANGED, str(horizon))]
-        self.changed(changed)
+            self.changed(list(self._rates))
+            return
+        rows = await connection.fetch(_CHANGED, str(horizon))
+        if rows:
+            changed = [row["id"] for row in rows]
+            tokens = await connection.fetch(_TOKENS, [row["tenant_id"] for row in rows], changed)
+            self.changed([*changed, *(token["id"] for token in tokens)])
 
     def changed(self, session_ids: list[UUID]) -> None:
         """What these credentials may do has changed: read it again when they are used next."""
