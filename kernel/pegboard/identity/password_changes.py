@@ -101,6 +101,7 @@ class PasswordService:
         await repository.set_password_hash(account_id, password_hash)
         # A token that somebody else asked for, or got, before must not undo this.
         await OneTimeTokens(work).withdraw(account_id, "reset_password")
+        await OneTimeTokens(work).withdraw(account_id, "change_email")
         await TrustedDevices(work).withdraw(account_id)
         await SessionService(self._runtime).revoke(
             work, "password", account_id=account_id, kind="log_in", besides=besides

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 from pegboard.identity.accounts import AccountService
+from pegboard_sdk.ids import new_id
 
 from tests.kernel.sso.conftest import AUTH, PAGE, PROVIDERS, Site, Trip
 from tests.support.mailbox import Mailbox
@@ -118,6 +119,23 @@ async def test_nobody_links_an_identity_to_an_account_whose_address_is_not_prove
     code = await trip.proven(sub="eve", email="eve@corp.example", email_verified=True)
     answer = await client.post(IDENTITIES, json={"code": code, "code_verifier": trip.verifier})
     assert (answer.status_code, answer.json()["code"]) == (403, "auth.email_not_verified")
+
+
+async def test_an_address_that_somebody_asked_for_in_advance_is_not_taken_later(site: Site, mailbox: Mailbox) -> None:
+    """Eve registers Ada's address, asks for another one, and waits for Ada to reset the password."""
+    ada, eve = f"{new_id().hex}@corp.example", f"{new_id().hex}@evil.example"
+    await unproven(site, ada)
+    client = await log_in(site, ada)
+    assert (await client.post(f"{AUTH}/email/change", json={"email": eve})).status_code == 202
+    await site.platform.drain()
+    waits = mailbox.token(eve)
+    anonymous = site.platform.anonymous(site.tenant)
+    assert (await anonymous.post(f"{AUTH}/password/forgotten", json={"email": ada})).status_code == 202
+    await site.platform.drain()
+    body = {"token": mailbox.token(ada), "password": "another correct horse"}
+    assert (await anonymous.post(f"{AUTH}/password/reset", json=body)).status_code == 204
+    answer = await anonymous.post(f"{AUTH}/email/confirm", json={"token": waits})
+    assert (answer.status_code, answer.json()["code"]) == (400, "auth.one_time_token_invalid")
 
 
 async def test_where_the_provider_speaks_for_the_domain_a_proven_members_account_is_entered(site: Site) -> None:
