@@ -161,11 +161,10 @@ class AccountService:
         """
         policy = await start_use(work)
         repository = IdentityRepository(work)
-        known = await repository.lock_account(account_id, change=True) is not None
+        if await repository.lock_account(account_id, change=True) is None:
+            raise NotFound("There is no such account.")
         current = frozenset(await repository.roles(account_id))
         wanted = await self._check_roles(work, account_id, policy, roles, before=current)
-        if not known:
-            raise NotFound("There is no such account.")
         added, removed = wanted - current, current - wanted
         await self._leave_one(repository, account_id, removed)
         if added:

@@ -6,11 +6,18 @@ import json
 
 import pytest
 
-from tests.kernel.identity.test_commands import Pegboard, log_set_up_again, own_database, pegboard
+from tests.kernel.identity.test_commands import Pegboard, log_set_up_again, pegboard
+from tests.support.servers import TEMPLATE, create_database
 
-__all__ = ("log_set_up_again", "own_database", "pegboard")
+__all__ = ("log_set_up_again", "pegboard")
 
 REFUND = "finance:escrow.refund"
+
+
+@pytest.fixture(scope="module")
+async def own_database(postgres_url: str, worker_name: str) -> str:
+    """A migrated database for these commands, whose tenant is the default one."""
+    return await create_database(postgres_url, f"pegboard_authorization_commands_{worker_name}", template=TEMPLATE)
 
 
 def test_a_cell_is_changed_shown_and_changed_back(pegboard: Pegboard) -> None:
