@@ -10,7 +10,7 @@ from pegboard.tenancy.hosts import host_of_request
 if TYPE_CHECKING:
     from pegboard.runtime import Runtime
 
-__all__ = ("callback_url",)
+__all__ = ("callback_at", "callback_url")
 
 
 def callback_url(runtime: "Runtime", request: Request[Any, Any, Any], provider: str) -> str:
@@ -24,4 +24,9 @@ def callback_url(runtime: "Runtime", request: Request[Any, Any, Any], provider: 
         base = f"{urlsplit(public).scheme}://{here.netloc}"
     else:
         base = public or f"{here.scheme}://{here.netloc}"
+    return callback_at(base, provider)
+
+
+def callback_at(base: str, provider: str) -> str:
+    """The same, for who knows where people reach the platform."""
     return f"{base}/api/v1/auth/providers/{provider}/callback"

@@ -100,6 +100,16 @@ class Issuers:
             raise ProviderAnswerInvalid("unknown key")
         return fitting[0]
 
+    async def count_keys(self, uow: "SteppedWork", issuer: str) -> int:
+        """How many keys for signatures the issuer publishes now.
+
+        Raises:
+            ProviderAnswerInvalid: its addresses or keys are not right.
+            OutboundFailed: it can't be reached.
+        """
+        metadata = await self.metadata(uow, issuer)
+        return sum(len(keys) for keys in _usable(await fetch_json(uow, metadata.jwks_uri)).values())
+
     def _of(self, issuer: str) -> _Known:
         return self._known.setdefault(issuer, _Known())
 
