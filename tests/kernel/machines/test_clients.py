@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pegboard.identity.tokens import AUDIENCE
+from pegboard.machines.jobs import DELETE_USED_ASSERTIONS, DeleteUsedAssertions
 from pegboard.runtime import Runtime
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditLog
@@ -291,6 +293,30 @@ async def test_a_client_signs_an_assertion_once(
     assert (await anonymous.post(TOKEN, data={**ASSERTION, "client_assertion": forged})).status_code == 401
     nothing = jwt.encode({"sub": client["account_id"]}, "", algorithm="none")
     assert (await anonymous.post(TOKEN, data={**ASSERTION, "client_assertion": nothing})).status_code == 401
+
+
+async def test_used_assertions_are_kept_until_they_have_expired(
+    public: TestPlatform, platform: TestPlatform, tenant: UUID, admin: Account, robot: dict[str, Any]
+) -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    client = await make_credential(admin, robot, READ, kind="public_key", public_key=jwk(private, "EdDSA"))
+    anonymous = public.anonymous(tenant)
+    old, new = (assertion(client, private, "EdDSA") for _ in range(2))
+    for signed in (old, new):
+        assert (await anonymous.post(TOKEN, data={**ASSERTION, "client_assertion": signed})).status_code == 200
+    async with platform.runtime.database.system_transaction() as connection:
+        await connection.execute(
+            "UPDATE kernel_client_assertions SET expires_at = now() - interval '2 hours' WHERE tenant_id = $1"
+            " AND digest = $2",
+            tenant,
+            hashlib.sha256(jwt.decode(old, options={"verify_signature": False})["jti"].encode()).digest(),
+        )
+    async with platform.work(platform.system(tenant)) as work:
+        await work.enqueue(DELETE_USED_ASSERTIONS, DeleteUsedAssertions())
+    await platform.drain()
+    async with platform.work(platform.system(tenant)) as work:
+        assert await work.fetchval("SELECT count(*) FROM kernel_client_assertions") == 1
+    assert (await anonymous.post(TOKEN, data={**ASSERTION, "client_assertion": new})).status_code == 401
 
 
 async def test_public_keys_are_public_and_of_one_client(admin: Account, robot: dict[str, Any]) -> None:

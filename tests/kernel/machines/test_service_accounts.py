@@ -117,3 +117,17 @@ async def test_what_was_done_is_on_record(platform: TestPlatform, tenant: UUID, 
         ("account:service_account.create", robot["id"]),
     ):
         assert entry in done
+
+
+async def test_segregation_of_duties_binds_it(admin: Account) -> None:
+    rights = "/api/v1/admin/authorization"
+    for role in ("clerk", "auditor"):
+        made = await admin.client.post(f"{rights}/roles", json={"name": role, "summary": "x"})
+        assert made.status_code == 201, made.text
+    rule = {"first": "clerk", "second": "auditor", "summary": "who keeps the books does not audit them"}
+    assert (await admin.client.post(f"{rights}/segregation", json=rule)).status_code == 201
+    refused = await admin.client.post(SERVICES, json={"name": "x", "roles": ["clerk", "auditor"]})
+    assert (refused.status_code, code(refused)) == (409, "authorization.duties_segregated")
+    robot = await make_service(admin, "clerk")
+    refused = await admin.client.put(f"{ACCOUNTS}/{robot['id']}/roles", json={"roles": ["auditor", "clerk"]})
+    assert (refused.status_code, code(refused)) == (409, "authorization.duties_segregated")
