@@ -82,6 +82,8 @@ def config_for_tests(path: Path, database_url: str, redis_url: str, **environ: s
             "PEGBOARD_HTTP__ALLOWED_HOSTS": "*",
             "PEGBOARD_DATABASE__POOL_SIZE": "8",
             "PEGBOARD_OUTBOUND__PRIVATE_HOSTS": '{"*": ["127.0.0.1", "::1"]}',
+            # The loop is the test's own: a debugger, or a state machine between two steps, may hold it for long.
+            "PEGBOARD_ISOLATION__LOOP_ENDED_AFTER": "3600",
             "PEGBOARD_LOG__FORMAT": "json",
             **environ,
         },

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import msgspec
 from hypothesis import HealthCheck, settings
 from pegboard.config.model import Config
 
@@ -27,9 +26,7 @@ class World:
 
     def __init__(self, config: Config) -> None:
         self._runner = asyncio.Runner()
-        # Between steps the loop stands still; the watchdog must not take that for a process that hangs.
-        isolation = msgspec.structs.replace(config.isolation, loop_ended_after=3_600.0)
-        self.platform = TestPlatform(msgspec.structs.replace(config, isolation=isolation))
+        self.platform = TestPlatform(config)
         self.run(self.platform.start())
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
