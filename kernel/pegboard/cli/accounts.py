@@ -1,4 +1,4 @@
-"""`pegboard accounts`: make accounts, list them, give and take roles, log them out."""
+"""`pegboard accounts`: make accounts, list them, give and take roles, log them out, reset their second factors."""
 
 import secrets
 import sys
@@ -11,6 +11,7 @@ from pegboard_sdk.ids import new_id
 
 from pegboard.cli import CommandError, CommandLine
 from pegboard.cli._platform import json_option, open_runtime, operator_of, run, tenant_option
+from pegboard.factors.enrolment import EnrolmentService
 from pegboard.identity.accounts import AccountService
 from pegboard.identity.schemas import Account, Register
 from pegboard.work import Work, transact
@@ -20,7 +21,7 @@ __all__ = ("command",)
 
 @click.group("accounts")
 def command() -> None:
-    """Make accounts, list them, give and take roles, log them out.
+    """Make accounts, list them, give and take roles, log them out, reset their second factors.
 
     \b
     Example:
@@ -128,6 +129,30 @@ def log_out(cli: CommandLine, email: str, tenant: str, as_json: bool) -> None:
       pegboard accounts log-out ada@example.com
     """
     _show(run(_log_out(cli, email, tenant)), as_json)
+
+
+@command.command("reset-factors")
+@click.argument("email")
+@tenant_option
+@json_option
+@click.pass_obj
+def reset_factors(cli: CommandLine, email: str, tenant: str, as_json: bool) -> None:
+    """Remove all second factors of who has lost theirs, and log them out everywhere. They are told by mail.
+
+    Be sure that it is them who asks. Their password stays.
+
+    \b
+    Example:
+      pegboard accounts reset-factors ada@example.com
+    """
+    _show(run(_reset_factors(cli, email, tenant)), as_json)
+
+
+async def _reset_factors(cli: CommandLine, email: str, tenant: str) -> Account:
+    async with _service(cli, tenant) as (service, work), work() as uow:
+        account = await service.find(uow, email)
+        await EnrolmentService(uow).reset(account.id)
+        return account
 
 
 async def _log_out(cli: CommandLine, email: str, tenant: str) -> Account:

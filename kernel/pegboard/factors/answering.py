@@ -1,5 +1,7 @@
 """Answering a challenge: from it to a session, or to a fresh proof."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from pegboard.factors.attempts import Attempt, Attempts
 from pegboard.factors.challenges import Claims
 from pegboard.factors.devices import TrustedDevices
 from pegboard.factors.errors import ChallengeInvalid, FactorRefused
-from pegboard.factors.letters import passkey_suspect
+from pegboard.factors.letters import guessed, passkey_suspect
 from pegboard.factors.passkeys import credential_id
 from pegboard.factors.proofs import PasskeySuspect, Proofs, check_form
 from pegboard.factors.repository import FactorRepository
@@ -23,6 +25,7 @@ from pegboard.identity.permissions import SESSION_PROVE
 from pegboard.identity.repository import IdentityRepository
 from pegboard.identity.sessions import SESSION_OPEN, OpenSession, ProvenSession, SessionService
 from pegboard.identity.sign_in import after_first_factor
+from pegboard.mail.message import Message
 from pegboard.mail.outbox import send_mail
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ class AnswerService:
             async with uow.step() as work:
                 return await self._open(work, account_id, claims, answer, attempt, device)
         except FactorRefused as refused:
-            await self._refused(uow, SESSION_OPEN, account_id, "bad second factor", refused)
+            await self._refused(uow, SESSION_OPEN, account_id, "bad second factor", refused=refused, attempt=attempt)
             raise
         except AccountDisabled:
             await self._refused(uow, SESSION_OPEN, account_id, "disabled")
@@ -94,7 +97,7 @@ class AnswerService:
                 methods = await self._judge(work, account_id, claims, answer, attempt)
                 return await SessionService(self._runtime).prove(work, methods=methods)
         except FactorRefused as refused:
-            await self._refused(uow, SESSION_PROVE, account_id, "bad second factor", refused)
+            await self._refused(uow, SESSION_PROVE, account_id, "bad second factor", refused=refused, attempt=attempt)
             raise
 
     async def _open(
@@ -146,16 +149,23 @@ class AnswerService:
         action: str,
         account_id: UUID | None,
         reason: str,
+        *,
         refused: FactorRefused | None = None,
+        attempt: Attempt | None = None,
     ) -> None:
+        """Put a refusal on record, and tell the account's owner what they should know of it."""
+        letter: Callable[[str, str], Message] | None = None
         if isinstance(refused, PasskeySuspect):
             reason = "the passkey's count went back"
+            letter = partial(passkey_suspect, label=refused.label)
+        elif attempt is not None and attempt.locks:
+            letter = guessed
+        if letter is not None and account_id is not None:
             async with uow.step() as work:
                 identity = IdentityRepository(work)
-                account = await identity.account(account_id) if account_id is not None else None
+                account = await identity.account(account_id)
                 if account is not None:
-                    letter = passkey_suspect(account["email"], await identity.market_name(), refused.label)
-                    await send_mail(work, letter)
+                    await send_mail(work, letter(account["email"], await identity.market_name()))
         await record_refusal(
             self._runtime,
             uow.principal,

@@ -63,10 +63,13 @@ def seconds_to_wait(beyond: int, config: AuthConfig) -> int:
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One that is under way. `own` is what it counts for alone, `wide` with what others try."""
+    """One that is under way. `own` is what it counts for alone, `wide` with what others try. `locks`: unless it is
+    right, the next from there has to wait, for the first time.
+    """
 
     own: bytes
     wide: bytes | None
+    locks: bool = False
 
 
 class Attempts:
@@ -113,7 +116,8 @@ class Attempts:
             list(failures.values()),
             [seconds_to_wait(count - free[subject], self._config) for subject, count in failures.items()],
         )
-        return attempt
+        locks = failures[attempt.own] == self._config.lockout_attempts
+        return Attempt(own=attempt.own, wide=attempt.wide, locks=locks)
 
     async def succeeded(self, attempt: Attempt, *, entirely: bool) -> None:
         """The attempt was right, so it doesn't count. `entirely`: nothing is left to prove, so earlier failures from

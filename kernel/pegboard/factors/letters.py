@@ -7,6 +7,7 @@ __all__ = (
     "factor_added",
     "factor_removed",
     "factors_reset",
+    "guessed",
     "passkey_suspect",
     "recovery_code_used",
     "recovery_codes_replaced",
@@ -60,6 +61,16 @@ def passkey_suspect(to: str, market: str, label: str) -> Message:
         " to sign now, so there may be a copy of it. Remove this passkey, and add another."
     )
     return _letter(to, "passkey_suspect", f"{market}: a passkey of yours may have been copied", text)
+
+
+def guessed(to: str, market: str) -> Message:
+    """Somebody got past the first factor, and not past the second."""
+    text = (
+        f"Somebody has got past your password at {market}, or past your other way to log in, and has then failed many"
+        " times to prove your second factor. They have to wait now, longer each time."
+    )
+    alarm = "If this was not you, choose another password at once: somebody knows this one."
+    return _letter(to, "second_factor_guessed", f"{market}: somebody tries to guess your second factor", text, alarm)
 
 
 def _letter(to: str, kind: str, subject: str, *paragraphs: str) -> Message:

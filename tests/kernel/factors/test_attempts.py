@@ -61,7 +61,9 @@ async def test_passwords_and_codes_count_together(person: MakePerson) -> None:
     assert (await ada.log_in(network(ada, 2))).status_code == 202, "another network is another matter"
 
 
-async def test_the_right_password_alone_forgives_nothing(person: MakePerson) -> None:
+async def test_the_right_password_alone_forgives_nothing(
+    platform: TestPlatform, person: MakePerson, mailbox: Mailbox
+) -> None:
     """Who knows it could go on guessing codes for ever."""
     ada = await person(totp=True)
     client = network(ada, 1)
@@ -69,6 +71,9 @@ async def test_the_right_password_alone_forgives_nothing(person: MakePerson) -> 
         challenge = await ada.challenged(client)
         assert (await ada.answer(challenge, client, code="000000")).status_code == 401
     assert (await ada.log_in(client)).status_code == 429
+    await platform.drain()
+    told = "test: somebody tries to guess your second factor"
+    assert mailbox.subjects(ada.account.email).count(told) == 1
 
 
 async def test_who_gets_in_starts_anew(person: MakePerson) -> None:

@@ -175,6 +175,14 @@ def test_the_master_key_is_changed(
     pegboard("secrets", "remove", "hello.key")
 
 
+def test_who_has_lost_their_factors_gets_in_again(pegboard: Pegboard) -> None:
+    pegboard("accounts", "create", "lost@example.com", "--name", "Lost", "--generate")
+    assert " lost@example.com active member\n" in pegboard("accounts", "reset-factors", "Lost@example.com").stdout
+    assert "account:factor.reset" in pegboard("audit", "list", "--action", "account:factor.reset").stdout
+    unknown = pegboard("accounts", "reset-factors", "nobody@example.com", ok=False)
+    assert "no such account" in unknown.stderr
+
+
 def test_the_audit_trail_is_filtered(pegboard: Pegboard) -> None:
     pegboard("accounts", "create", "audited@example.com", "--name", "A", "--generate")
     one = pegboard("audit", "list", "--action", "account:account.create", "--limit", "1").stdout
