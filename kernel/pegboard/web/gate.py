@@ -72,7 +72,8 @@ class Gate:
                 left = self._limiter.check(f"account:{principal.account_id}", self._per_principal)
                 exchange.rate = left or exchange.rate
                 if principal.session_id is not None and (rate := self._machines.limited(principal.session_id)):
-                    self._limiter.check(f"credential:{principal.session_id}", rate)
+                    left = self._limiter.check(f"credential:{principal.session_id}", rate)
+                    exchange.rate = left or exchange.rate
             if route.permission is not None:
                 if RESTRICTED in principal.roles and not principal.may(route.permission):
                     raise FactorRequired
@@ -82,7 +83,8 @@ class Gate:
             breaker = self._breakers.get(exchange.plugin)
             if breaker is None:
                 await app(scope, receive, send)
-                await self._note_guess(exchange, route)
+                if route.guessable:
+                    await self._note_guess(exchange)
                 return
             ticket = breaker.admit()
             if ticket == REFUSED:
@@ -96,13 +98,14 @@ class Gate:
             # What the handler raised was answered in there, and judged; a stream has had its say when it began.
             if exchange.breaker is not None:
                 breaker.succeeded(ticket)
-            await self._note_guess(exchange, route)
+            if route.guessable:
+                await self._note_guess(exchange)
 
         return gated
 
-    async def _note_guess(self, exchange: Exchange, route: Route) -> None:
+    async def _note_guess(self, exchange: Exchange) -> None:
         """Once it was answered: how wrong a guess was must not show in how long the answer takes."""
-        if route.guessable and was_wrong(exchange.problem):
+        if was_wrong(exchange.problem):
             await self._guesses.failed(self._addresses.group(exchange.ip), await name_of(exchange.scope))
 
     async def _authenticate(self, exchange: Exchange, route: Route) -> Principal:

@@ -199,8 +199,12 @@ def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set
     add(429, "too many requests, wait for Retry-After seconds")
     add(431, "the headers are too large")
     add(503, "something needed is down, try again after Retry-After seconds")
+    if "requestBody" in operation:
+        add(408, "the body did not come in time")
+        add(415, "the body is compressed; send it as it is")
     for status in ("429", "503") if route.idempotency == "none" else ("409", "429", "503"):
         responses[status]["headers"] = {"Retry-After": _RETRY_AFTER}
+    responses["429"]["headers"] |= _RATE
     responses["default"] = _problem_response("Problem")
     if route.idempotency != "none":
         operation.setdefault("parameters", []).append(
@@ -228,6 +232,16 @@ _REPLAYED = {
 _RETRY_AFTER = {
     "description": "Seconds to wait before the next try.",
     "schema": {"type": "integer", "minimum": 1},
+}
+_RATE = {
+    "RateLimit-Policy": {
+        "description": "The rate that was exceeded: its name, requests (q) and seconds (w).",
+        "schema": {"type": "string", "examples": ['"account";q=3000;w=60']},
+    },
+    "RateLimit": {
+        "description": "What is left of it (r), and in how many seconds there is more (t).",
+        "schema": {"type": "string", "examples": ['"account";r=0;t=12']},
+    },
 }
 _FIELD_ERROR = {
     "type": "object",

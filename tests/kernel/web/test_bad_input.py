@@ -39,7 +39,7 @@ def anonymous(platform: TestPlatform, tenant: UUID) -> httpx.AsyncClient:
         (b'{"email": 7, "password": []}', "invalid_request"),
         (b"[]", "invalid_request"),
         (b"null", "invalid_request"),
-        (b"", "invalid_request"),
+        (b"", "body_missing"),
     ],
     ids=["cut off", "not UTF-8", "deep list", "deep object", "wrong types", "wrong shape", "null", "nothing"],
 )
