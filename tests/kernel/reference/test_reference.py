@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pegboard.cli import main
 from pegboard.config.model import Config
+from pegboard.config.sso import SsoProvider
 from pegboard.reference.build import make_pages, stale_pages, write_pages
 from pegboard.reference.hooks import hook_names
 from pegboard.reference.http import make_document
@@ -128,6 +129,11 @@ def test_every_setting_of_the_kernel_is_in_it() -> None:
             for name in field.default.__struct_fields__:
                 assert f"| `{name}` | " in section
                 assert f"`PEGBOARD_{field.name.upper()}__{name.upper()}`" in section
+        elif field.name == "sso":
+            section = text.split("## `[pegboard.sso.<name>]`\n")[1]
+            for name in SsoProvider.__struct_fields__:
+                assert f"| `{name}` | " in section
+                assert f"`PEGBOARD_SSO__<NAME>__{name.upper()}`" in section
         elif field.name not in ("path", "plugins"):
             assert f"`PEGBOARD_{field.name.upper()}`" in text
 
