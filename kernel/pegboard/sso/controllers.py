@@ -27,6 +27,7 @@ from pegboard.sso.errors import (
     LinkRequired,
     NotProvisioned,
     ProviderAnswerInvalid,
+    ProviderRefused,
     ProviderUnknown,
     ReturnNotAllowed,
     SsoCodeInvalid,
@@ -113,7 +114,7 @@ class SsoController(Controller):
         public=True,
         external=True,
         status=303,
-        errors=(SsoStateInvalid,),
+        errors=(SsoStateInvalid, ProviderRefused, ProviderAnswerInvalid),
     )
     async def receive_provider_answer(
         self,
@@ -125,7 +126,9 @@ class SsoController(Controller):
         error: AnswerError = "",
         iss: AnswerIssuer = None,
     ) -> Response[None]:
-        """Where the provider sends the browser back to; it goes on to the log-in's `return_to`."""
+        """Where the provider sends the browser back to. It goes on to the log-in's `return_to`, with a problem's code
+        as `error` where it comes to nothing.
+        """
         answer = Answer(
             state=sent_state,
             code=code,
@@ -142,7 +145,7 @@ class SsoController(Controller):
         idempotency="none",
         status=303,
         max_body=MAX_FORM,
-        errors=(SsoStateInvalid,),
+        errors=(SsoStateInvalid, ProviderRefused, ProviderAnswerInvalid),
     )
     async def receive_provider_form(
         self, name: Name, request: Request[Any, Any, Any], uow: SteppedWork
