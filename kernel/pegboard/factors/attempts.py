@@ -78,6 +78,7 @@ class Attempts:
     def __init__(self, work: "Work") -> None:
         self._work = work
         self._config = work.runtime.config.auth
+        self._addresses = Addresses((), ipv6_prefix=work.runtime.config.http.rate_ipv6_prefix)
 
     async def begin(
         self, email: str, device: Device, *, trusted_device: UUID | None = None, guessable: bool = True
@@ -90,7 +91,7 @@ class Attempts:
         Raises:
             LockedOut: too many have failed.
         """
-        address, network = email.strip().lower().encode(), _network(device.ip)
+        address, network = email.strip().lower().encode(), self._addresses.group(device.ip)
         if trusted_device is not None:
             attempt = Attempt(own=self._subject(b"device", address, trusted_device.bytes), wide=None)
         else:
@@ -148,11 +149,7 @@ class Attempts:
             self._work.tenant_id,
             email.strip(),
         )
-        return {_network(row["ip"]) for row in rows}
+        return {self._addresses.group(row["ip"]) for row in rows}
 
     def _subject(self, kind: bytes, *parts: bytes) -> bytes:
         return self._work.runtime.vault.derive("factors.attempts", b"\x00".join((kind, *parts)))
-
-
-def _network(ip: str) -> str:
-    return Addresses(()).group(ip)

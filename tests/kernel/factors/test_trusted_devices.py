@@ -32,6 +32,20 @@ async def test_it_takes_the_second_factors_place(platform: TestPlatform, person:
     assert asked.status_code == 202, "and good for no step-up"
 
 
+async def test_it_is_no_fresh_proof(platform: TestPlatform, person: MakePerson) -> None:
+    ada = await person(totp=True)
+    opened = await ada.log_in(device_token=await trusted(ada))
+    client = platform.client(authorization=f"Bearer {opened.json()['access_token']}")
+    refused = await client.delete(f"{AUTH}/factors/totp")
+    assert (refused.status_code, refused.json()["code"]) == (401, "auth.step_up_required"), (
+        "though it has just logged in"
+    )
+    challenge = (await client.post(f"{AUTH}/step-up", json={"password": PASSWORD})).json()["challenge"]
+    proved = await client.post(f"{AUTH}/step-up/challenge", json={"challenge": challenge, "code": ada.code()})
+    client.headers["authorization"] = f"Bearer {proved.json()['access_token']}"
+    assert (await client.delete(f"{AUTH}/factors/totp")).status_code == 204
+
+
 async def test_a_browser_holds_it_in_a_cookie(person: MakePerson) -> None:
     ada = await person(totp=True)
     browser: httpx.AsyncClient = ada.anonymous
