@@ -15,6 +15,7 @@ from pegboard_sdk.access import Principal
 from pegboard.authorization.policies import Policies
 from pegboard.config.model import Config
 from pegboard.database.pool import Database
+from pegboard.factors.devices import TRUSTED_DEVICE
 from pegboard.factors.permissions import RESTRICTED, RESTRICTED_PERMISSIONS
 from pegboard.identity.errors import SessionEnded, StepUpRequired
 from pegboard.identity.keys import KeyRing
@@ -119,9 +120,10 @@ class Authenticator:
         """Refuse who has not proved within `auth.fresh_ttl` who they are. The system principal needs no proof.
 
         Raises:
-            StepUpRequired: the proof is older, or there was none, as with an API key.
+            StepUpRequired: the proof is older, or there was none, as with an API key; or a trusted device took the
+                second factor's place at the log-in, and it was not proved since.
         """
-        proven = principal.authenticated_at
+        proven = None if TRUSTED_DEVICE in principal.methods else principal.authenticated_at
         if principal.kind != "system" and (proven is None or time.time() - proven > self._fresh_ttl):
             raise StepUpRequired(self._fresh_ttl)
 

@@ -360,7 +360,7 @@ class IdentityRepository:
         )
 
     async def prove(self, session_id: UUID, methods: Sequence[str]) -> Record | None:
-        """The session's owner has just proved who they are by `methods`.
+        """The session's owner has just proved who they are by `methods`: that they trust a device counts no more.
 
         Gives `authenticated_at` (Unix seconds) and all `methods` so far, or None where the session is no log-in.
         """
@@ -368,7 +368,9 @@ class IdentityRepository:
             """
             UPDATE kernel_sessions
             SET authenticated_at = now(), last_used_at = now(),
-                methods = array(SELECT DISTINCT unnest(methods || $3::text[]) ORDER BY 1)
+                methods = array(
+                    SELECT DISTINCT unnest(array_remove(methods, 'trusted_device') || $3::text[]) ORDER BY 1
+                )
             WHERE tenant_id = $1 AND id = $2 AND kind = 'log_in'
             RETURNING extract(epoch FROM authenticated_at)::bigint AS authenticated_at, methods
             """,

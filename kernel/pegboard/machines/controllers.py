@@ -112,14 +112,14 @@ class ServiceAccountController(Controller):
         "/{account_id:uuid}/credentials/{credential_id:uuid}/rotate",
         permission=CREDENTIAL_CREATE,
         fresh=True,
-        errors=(NotFound, CredentialEnded, Conflict),
+        errors=(NotFound, NotHeld, CredentialEnded, Conflict),
     )
     async def rotate_credential(
         self, account_id: UUID, credential_id: UUID, data: Rotation, uow: Work
     ) -> Response[ShownCredential]:
         """Replace an API key or a client's secret by another with the same scopes."""
         service = CredentialService(uow, action=CREDENTIAL_CREATE)
-        made = await service.rotate(account_id, credential_id, overlap=data.overlap)
+        made = await service.rotate(account_id, credential_id, overlap=data.overlap, service=True)
         return Response(made, status_code=201, headers=NO_STORE)
 
 

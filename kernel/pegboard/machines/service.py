@@ -114,18 +114,26 @@ class CredentialService:
         reason = "owner" if account_id == self._work.principal.account_id else "administrator"
         await SessionService(self._work.runtime).revoke(self._work, reason, session_id=credential_id)
 
-    async def rotate(self, account_id: UUID, credential_id: UUID, *, overlap: int) -> ShownCredential:
+    async def rotate(
+        self, account_id: UUID, credential_id: UUID, *, overlap: int, service: bool = False
+    ) -> ShownCredential:
         """Another key or secret with the same label, scopes, rate and lifetime. The old one is good for `overlap`
         seconds more, so that whoever uses it can change over. Of two who rotate at once, one does.
 
+        With `service` it is a service account's, and who rotates it gets to know a secret that was never theirs: so
+        they must hold what it carries, as who makes one.
+
         Raises:
-            NotFound: the account has no such credential.
+            NotFound: the account has no such credential, or is no service account where it must be one.
+            NotHeld: it carries more than what who rotates it holds.
             CredentialEnded: it has ended, or was replaced before.
             Conflict: it is a public key (register the new one beside it), or the account is disabled.
         """
-        await self._lock_account(account_id)
+        await self._lock_account(account_id, service=True if service else None)
         await self._repository.lock(credential_id)
         old = await self._get(account_id, credential_id)
+        if service:
+            await require_held(self._work, await start_use(self._work), frozenset(old["scopes"]))
         if old["kind"] == "public_key":
             raise Conflict("A client's key pair is its own: register the new public key, then revoke this one.")
         if old["state"] != "active":

@@ -93,6 +93,24 @@ async def test_administrators_make_no_keys_for_people_but_end_them(
     assert (await ada.client.get(KEYS)).json()["items"][0]["state"] == "revoked"
 
 
+async def test_nobody_gets_to_know_a_key_by_replacing_it(
+    platform: TestPlatform, tenant: UUID, admin: Account, ada: Account
+) -> None:
+    # A person's key is that person's, whoever may replace those of service accounts.
+    made = await make_key(ada, READ)
+    answer = await admin.client.post(f"{SERVICES}/{ada.id}/credentials/{made['id']}/rotate", json={})
+    assert answer.status_code == 404
+    assert (await with_key(platform, made).get(ME)).status_code == 200, "it was not replaced"
+    # And an operator's robot does not speak for who is no operator.
+    operator = await platform.account(tenant, ("member", "administrator", "operator"))
+    robot = await make_service(operator, "operator")
+    made = await make_credential(operator, robot, "kernel:operator.grant")
+    path = f"{SERVICES}/{robot['id']}/credentials/{made['id']}/rotate"
+    answer = await admin.client.post(path, json={})
+    assert (answer.status_code, code(answer)) == (403, "authorization.not_held")
+    assert (await operator.client.post(path, json={})).status_code == 201
+
+
 async def test_another_marketplace_sees_none_of_it(platform: TestPlatform, admin: Account) -> None:
     robot = await make_service(admin)
     made = await make_credential(admin, robot, READ)
