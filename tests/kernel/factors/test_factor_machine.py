@@ -154,7 +154,7 @@ class Factors(RuleBasedStateMachine):
 
     def _answered(self, **fields: str) -> httpx.Response:
         challenge = self.live.do(self.ada.challenged())
-        return self.live.do(self.ada.answer(challenge, **fields))
+        return self.live.do(self.ada.answer(challenge, None, **fields))
 
     def _new_codes(self, codes: list[str]) -> None:
         assert len(codes) == (0 if self.has_one else CODES)
