@@ -59,10 +59,23 @@ Domain = Annotated[
     str | None,
     QueryParameter(max_length=253, description="What stands behind the @ of an address: only its providers."),
 ]
-State = Annotated[str, QueryParameter(name="state", max_length=4096)]
-AnswerCode = Annotated[str, QueryParameter(name="code", max_length=4096)]
-AnswerError = Annotated[str, QueryParameter(name="error", max_length=4096)]
-AnswerIssuer = Annotated[str | None, QueryParameter(name="iss", max_length=4096)]
+State = Annotated[
+    str,
+    QueryParameter(
+        name="state",
+        max_length=4096,
+        description="What the way to the provider was begun with; the provider sends it back.",
+    ),
+]
+AnswerCode = Annotated[
+    str, QueryParameter(name="code", max_length=4096, description="What the provider gives for its tokens.")
+]
+AnswerError = Annotated[
+    str, QueryParameter(name="error", max_length=4096, description="Why the provider gives none (RFC 6749, 4.1.2.1).")
+]
+AnswerIssuer = Annotated[
+    str | None, QueryParameter(name="iss", max_length=4096, description="Which provider answers (RFC 9207).")
+]
 MAX_FORM = 65_536
 
 

@@ -82,7 +82,10 @@ def test_the_headers_of_answers_are_declared(operations: list[tuple[Operation, R
             assert "Retry-After" in operation["responses"][status]["headers"]
     gigs = {f"{verb}_gig" for verb in ("archive", "create", "publish", "read", "restore", "update")}
     matrix = {"read_matrix", "export_matrix_json", "edit_matrix", "create_role", "describe_role"}
-    assert tagged == gigs | {f"kernel_{name}" for name in matrix}
+    changes = ("accept_{}_invitation", "create_{}", "edit_{}", "read_{}", "resume_{}", "suspend_{}")
+    organisations = {change.format("organisation") for change in changes}
+    tenants = {f"{verb}_tenant" for verb in ("create", "read", "rename", "resume", "suspend")} | {"put_tenant_host"}
+    assert tagged == gigs | {f"kernel_{name}" for name in matrix | organisations | tenants}
 
 
 def test_who_is_not_logged_in_may_call_what_anonymous_may(
