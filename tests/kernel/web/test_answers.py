@@ -102,8 +102,8 @@ async def test_the_document_describes_every_operation(platform: TestPlatform):
 
 
 async def test_reads_are_named_alike(platform: TestPlatform):
-    """`read_` one, `list_` or `search_` many; `export_` a file, `explain_` a decision, `receive_` what a provider sends a
-    browser back with.
+    """`read_` one, `list_` or `search_` many; `export_` a file, `explain_` a decision, and `receive_` what a provider
+    sends a browser back with.
     """
     document = (await platform.client().get("/openapi.json")).json()
     names = [item["get"]["operationId"] for item in document["paths"].values() if "get" in item]
