@@ -10,6 +10,8 @@ from pegboard_sdk.manifest import Manifest
 from tests.support.fleet import Fleet, operator
 from tests.support.servers import BUILT_IN
 
+KERNEL_PREFIXES = {"admin", "approvals", "auth", "maintenance", "organisation-invitations", "organisations", "taxonomies"}
+
 
 @pytest.fixture
 async def fleet(postgres_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
@@ -40,6 +42,6 @@ async def test_it_boots_and_answers(fleet: Fleet, plugin: str | None) -> None:
     assert (await client.get("/health/ready")).json()["status"] == "ready"
     paths = (await client.get("/openapi.json")).json()["paths"]
     prefixes = {path.split("/")[3] for path in paths if path.startswith("/api/v1/")}
-    assert prefixes - {"auth", "admin", "approvals", "taxonomies"} == names
+    assert prefixes - KERNEL_PREFIXES == names
     health = await (await operator(platform)).client.get("/health/plugins")
     assert {one["plugin"]: one["ok"] for one in health.json()["items"]} == dict.fromkeys(names, True)

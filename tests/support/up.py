@@ -22,7 +22,7 @@ __all__ = ("Refusal", "Up", "refused")
 
 PLUGINS = ("ai_providers", "creation_studio", "finance", "governance", "integrations")
 READY = re.compile(r"ready (http://\S+)")
-START_TIMEOUT = 90.0
+START_TIMEOUT = 240.0
 STOP_TIMEOUT = 60.0
 
 
