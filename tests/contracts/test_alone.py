@@ -10,7 +10,8 @@ from pegboard_sdk.manifest import Manifest
 from tests.support.fleet import Fleet, operator
 from tests.support.servers import BUILT_IN
 
-KERNEL_PREFIXES = {"admin", "approvals", "auth", "maintenance", "organisation-invitations", "organisations", "taxonomies"}
+KERNEL_PREFIXES = {"admin", "approvals", "auth", "maintenance", "organisations", "taxonomies"}
+KERNEL_PREFIXES |= {"organisation-invitations"}
 
 
 @pytest.fixture
