@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from pegboard_sdk.errors import FieldError, InvalidInput
 from pegboard_sdk.settings import Secret
 
 from pegboard.audit.writer import insert_entry
@@ -13,6 +14,7 @@ from pegboard.config.sso import ProviderSettings
 from pegboard.sso.errors import ProviderConfigured, ProviderUnknown, SignInFirst
 from pegboard.sso.identities import SsoIdentities
 from pegboard.sso.permissions import PROVIDER_REMOVE, PROVIDER_SET
+from pegboard.sso.presets import issuer_of
 from pegboard.sso.providers import ProviderRepository, Providers, secret_name
 from pegboard.sso.schemas import AdministeredProvider, AdministeredProviders, ProviderPut
 from pegboard.vault.store import SecretStore
@@ -53,12 +55,18 @@ class ProviderAdministration:
             ProviderConfigured: `plugins.toml` has one of this name.
             NotHeld: it would give a role that grants more than what its administrator holds.
             SignInFirst: it would be the only way in for a domain, and who says so has not come in by it.
+            InvalidInput: it is another provider or client, and the secret is that of the one before: to send it there
+                would give it away.
         """
         if name in self._providers.configured(uow.tenant_id):
             raise ProviderConfigured
         settings = _without_secret(data)
         async with uow.step() as work:
             await self._check(work, name, settings)
+            former = (await ProviderRepository(work).all()).get(name)
+            if former is not None and data.client_secret is None and _whose(former) != _whose(settings):
+                detail = "Send client_secret too: the one that is here is for another provider or client."
+                raise InvalidInput(detail, errors=[FieldError("/client_secret", detail)])
         # First the secret: settings that are on with the secret of others would send it to whom it isn't for.
         if data.client_secret is not None:
             await self._keep_secret(uow, name, data.client_secret)
@@ -127,6 +135,11 @@ class ProviderAdministration:
 def _without_secret(settings: ProviderSettings) -> ProviderSettings:
     names = ProviderSettings.__struct_fields__
     return ProviderSettings(**{name: getattr(settings, name) for name in names})
+
+
+def _whose(settings: ProviderSettings) -> tuple[str, str]:
+    """What a secret is for."""
+    return issuer_of(settings), settings.client_id
 
 
 def _recorded(settings: ProviderSettings) -> dict[str, Any]:

@@ -150,6 +150,16 @@ async def test_the_secret_is_kept_in_the_vault_and_never_shown(site: Site) -> No
     assert again.json()["has_secret"] is True, "left out, it stays"
 
 
+@pytest.mark.parametrize(
+    "other", [{"issuer": "https://evil.example"}, {"client_id": "another"}, {"preset": "google", "issuer": ""}]
+)
+async def test_a_secret_is_not_sent_to_another_provider(site: Site, other: dict[str, Any]) -> None:
+    """Who may set providers up sees no secrets, and must not have one sent to a server of their own."""
+    answer = await site.provide(client_secret=None, **other)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    assert (await site.provide(**other)).status_code == 200
+
+
 async def test_a_provider_that_is_removed(site: Site) -> None:
     client = site.administrator.client
     assert (await client.delete(f"{ADMIN}/corp")).status_code == 204
