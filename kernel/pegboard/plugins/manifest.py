@@ -24,9 +24,9 @@ _SETTINGS = re.compile(r"^(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<struct>[
 
 RESERVED_NAMES = frozenset(
     {
-        "account", "accounts", "admin", "api", "approvals", "audit", "console", "docs", "health", "kernel", "maintenance",
-        "metrics", "migration", "openapi", "organisation", "organisations", "pegboard", "pg", "piccolo", "plugins",
-        "public", "static", "taxonomies", "tenant", "vault", "v1", "well_known", *Config.__struct_fields__,
+        "account", "accounts", "admin", "api", "approvals", "audit", "console", "docs", "health", "kernel",
+        "maintenance", "metrics", "migration", "openapi", "organisation", "organisations", "pegboard", "pg", "piccolo",
+        "plugins", "public", "static", "taxonomies", "tenant", "vault", "v1", "well_known", *Config.__struct_fields__,
     }
 )  # fmt: skip
 """Names that a plugin can't have: the kernel's own paths, permission namespaces, table prefixes and sections of the
