@@ -108,8 +108,13 @@ class Sessions(RuleBasedStateMachine):
         answer = self.post("login", {"email": self.account.email, "password": self.password + "?"})
         assert (answer.status_code, answer.json()["code"]) == (401, "auth.bad_credentials")
 
-    @rule(session=sessions, back=st.integers(0, 2))
-    def refresh(self, session: Session, back: int) -> None:
+    @rule(session=sessions, backs=st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=3, max_size=6))
+    def refresh(self, session: Session, backs: list[int]) -> None:
+        """Several at once: what is wrong shows after a few exchanges of one session."""
+        for back in backs:
+            self._refresh(session, back)
+
+    def _refresh(self, session: Session, back: int) -> None:
         newest = len(session.tokens) - 1
         index = max(0, newest - back)
         answer = self.post("refresh", {"refresh_token": session.tokens[index]})
