@@ -33,8 +33,8 @@ CREATE TABLE kernel_roles (
 )
 """
 
-# What differs from the plugins' defaults. `kernel:*` and the role `operator` are the platform's, whoever writes the row;
-# and an administrator always finds a way back in.
+# What differs from the plugins' defaults. `kernel:*` and the role `operator` are the platform's, whoever writes the
+# row; and an administrator always finds a way back in.
 EDITS = """
 CREATE TABLE kernel_permission_edits (
     id uuid PRIMARY KEY,

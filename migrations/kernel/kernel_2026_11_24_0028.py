@@ -96,8 +96,8 @@ CREATE TABLE kernel_factor_requirements (
 )
 """
 
-# `subject` is a keyed digest of an address, alone or with the network or device that tries: it tells nobody who. Rows are
-# there for addresses without an account too.
+# `subject` is a keyed digest of an address, alone or with the network or device that tries: it tells nobody who. Rows
+# are there for addresses without an account too.
 ATTEMPTS = """
 CREATE TABLE kernel_attempts (
     tenant_id uuid NOT NULL REFERENCES kernel_tenants (id) ON DELETE CASCADE,

@@ -123,6 +123,7 @@ async def test_public_routes_are_a_decision(platform: TestPlatform) -> None:
         "/api/v1/auth/token/introspect",
         "/api/v1/auth/token/revoke",
         "/api/v1/integrations/webhooks/{provider}",
+        "/api/v1/maintenance",
         "/docs",
         "/docs/assets/{name}",
         "/health/live",

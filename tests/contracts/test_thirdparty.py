@@ -23,7 +23,10 @@ from tests.support.up import Up, environment
 GREETINGS = "/api/v1/hello/greetings"
 GIGS = "/api/v1/creation_studio/gigs"
 CONFIG = """\
-# A marketplace with a plugin of our own.
+# A marketplace with a plugin of our own, and a model on the same machine.
+[pegboard.outbound]
+private_hosts = { ai_providers = ["127.0.0.1"] }
+
 [plugins.creation_studio]
 enabled = true
 

@@ -15,8 +15,8 @@ _OPERATION = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]+(_[a-z0-9]+)*$")
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
-    """One route, as the administrator sees it. `permission` is null where the route is public; `fresh`: it needs a fresh
-    proof of who asks.
+    """One route, as the administrator sees it. `permission` is null where the route is public; `fresh`: it needs a
+    fresh proof of who asks.
     """
 
     method: str

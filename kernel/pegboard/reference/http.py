@@ -10,9 +10,12 @@ from pegboard_sdk import outbound
 from pegboard_sdk.errors import DomainError
 from pegboard_sdk.http import Route
 
+from pegboard.factors.errors import FactorRequired
 from pegboard.identity.errors import CsrfRefused, StepUpRequired
 from pegboard.identity.tokens import TokenInvalid
 from pegboard.isolation.errors import PluginUnavailable
+from pegboard.machines import oauth_errors
+from pegboard.machines.errors import ApiKeyInvalid
 from pegboard.maintenance.errors import UnderMaintenance
 from pegboard.reference.markdown import cell, code, page, summary, table
 from pegboard.reference.subject import Subject
@@ -29,7 +32,7 @@ from pegboard.web.openapi import openapi_config
 from pegboard.web.pages import openapi_document
 from pegboard.web.problems import OutcomeUnknown
 from pegboard.web.receiving import BodyTooSlow
-from pegboard.web.requests import TooDeep
+from pegboard.web.requests import BodyMissing, TooDeep
 from pegboard.web.schemas import DescribedStructs
 from pegboard.web.screening import (
     CompressedBody,
@@ -44,11 +47,14 @@ __all__ = ("http_page", "make_document")
 
 _KERNEL: frozenset[type[DomainError]] = frozenset(
     (
+        ApiKeyInvalid,
         BadHost,
         BadTenant,
+        BodyMissing,
         BodyTooSlow,
         CompressedBody,
         CsrfRefused,
+        FactorRequired,
         HeaderRepeated,
         HeadersTooLarge,
         HostUnknown,
@@ -71,12 +77,12 @@ _KERNEL: frozenset[type[DomainError]] = frozenset(
         UnderMaintenance,
         *(
             error
-            for module in (sdk_errors, outbound)
+            for module in (sdk_errors, outbound, oauth_errors)
             for name in module.__all__
             if isinstance(error := getattr(module, name), type) and issubclass(error, DomainError)
         ),
     )
-) - {DomainError}
+) - {DomainError, oauth_errors.OAuthError}
 _NAMELESS = (
     ("body_too_large", "413", "The body is larger than the operation takes."),
     ("internal_error", "500", "It is our fault; the log has the cause under the request's id."),
