@@ -109,9 +109,7 @@ class AuthController(Controller):
         device = device_of(request)
         if data.device_token is not None:
             device = msgspec.structs.replace(device, token=Secret(data.device_token))
-        outcome = await LogInService(uow.runtime).log_in(
-            uow, email=data.email, password=data.password, device=device
-        )
+        outcome = await LogInService(uow.runtime).log_in(uow, email=data.email, password=data.password, device=device)
         return signed_in(uow, outcome, cookies=data.cookies)
 
     @post(

@@ -31,9 +31,7 @@ class CredentialController(Controller):
         status=204,
         errors=(Unauthorized, BadCredentials, InvalidInput, LockedOut, Unavailable),
     )
-    async def change_password(
-        self, data: PasswordChange, request: Request[Any, Any, Any], uow: SteppedWork
-    ) -> None:
+    async def change_password(self, data: PasswordChange, request: Request[Any, Any, Any], uow: SteppedWork) -> None:
         """Choose another password. All other sessions of the account end, and no device is trusted any more."""
         await PasswordService(uow.runtime).change(
             uow, current_password=data.current_password, password=data.password, device=device_of(request)

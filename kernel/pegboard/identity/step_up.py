@@ -54,9 +54,7 @@ class StepUpService:
             await Attempts(work).succeeded(known.attempt, entirely=isinstance(outcome, ProvenSession))
             return outcome
 
-    async def check_password(
-        self, uow: "SteppedWork", password: str, *, device: Device = UNKNOWN
-    ) -> KnownPassword:
+    async def check_password(self, uow: "SteppedWork", password: str, *, device: Device = UNKNOWN) -> KnownPassword:
         """Check the password of the principal's account. No transaction is open while it hashes.
 
         Raises:

@@ -33,9 +33,7 @@ def compile_registry(plugins: Sequence[LoadedPlugin], skipped: Iterable[SkippedP
             owners[f"{handler.event}/{handler.name}"] = plugin.name
         for hook, items in plugin.extensions.items():
             extensions.setdefault(hook, []).extend(offered(item, plugin.name) for item in items)
-        owners.update(
-            (thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules, *plugin.approval_kinds)
-        )
+        owners.update((thing.name, plugin.name) for thing in (*plugin.jobs, *plugin.schedules, *plugin.approval_kinds))
     return Registry(
         plugins=tuple(plugins),
         skipped=skipped,
