@@ -69,7 +69,7 @@ reference: dev
 
 # Tests are full of made-up passwords, so there only what looks like a real credential counts.
 secret-scan: dev
-	@$(FILES) -- ':!tests' | xargs -0 "$(BIN)/detect-secrets-hook" --no-verify --exclude-secrets '^(scram-sha-256|[a-z_]+\.[a-z_]+)$$'
+	@$(FILES) -- ':!tests' | xargs -0 "$(BIN)/detect-secrets-hook" --no-verify --exclude-secrets '^(scram-sha-256|env:[A-Z_]+|([a-z_]+:)?[a-z_]+\.[a-z_]+)$$'
 	@$(FILES) -- tests | xargs -0 "$(BIN)/detect-secrets-hook" --no-verify --disable-plugin KeywordDetector \
 		--disable-plugin BasicAuthDetector
 

@@ -134,7 +134,7 @@ def verify(cli: CommandLine, tenant: str | None, head_files: Sequence[Path], as_
     \b
     Examples:
       pegboard audit verify
-      pegboard audit verify --tenant default --head /mnt/elsewhere/head.json
+      pegboard audit verify --tenant default --head /media/elsewhere/head.json
     """
     heads = [head for path in head_files for head in _read_heads(path)]
     reports = run(_verify(cli, tenant, heads, as_json=as_json))
@@ -156,7 +156,7 @@ def export_head(cli: CommandLine, tenant: str | None, output: Path | None) -> No
 
     \b
     Example:
-      pegboard audit head --output /mnt/elsewhere/head.json
+      pegboard audit head --output /media/elsewhere/head.json
     """
     lines = run(_heads(cli, tenant))
     with _written(output) as file:

@@ -51,5 +51,5 @@ class RegistrationService:
             account = await self._accounts.create(
                 work, email=email, password_hash=password_hash, display_name=display_name, email_verified=False
             )
-            await mail_verification(work, account.id, account.email)
+            await mail_verification(work, account.id, email)
         return account

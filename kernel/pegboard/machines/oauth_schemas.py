@@ -11,7 +11,7 @@ __all__ = ("AuthorizationServer", "ClientToken", "Introspection", "TokenForm", "
 
 
 class TokenForm(ClientForm, frozen=True, kw_only=True):
-    """A client asks for a token: `grant_type=client_credentials`. `scope`: permissions by spaces, all of its
+    """A client asks for a token by its own credentials (RFC 6749, 4.4). `scope`: permissions by spaces, all of its
     credential's unless given.
     """
 

@@ -81,7 +81,7 @@ class ProviderAdministration:
                 object_type="provider",
                 object_id=name,
                 before=None if before is None else _recorded(before),
-                after={**_recorded(settings), "secret": "changed" if data.client_secret is not None else "kept"},
+                after={**_recorded(settings), "secret_is_new": data.client_secret is not None},
             )
             has_secret = await repository.envelope(name) is not None
         return self._shown(name, settings, has_secret, configured=False)
