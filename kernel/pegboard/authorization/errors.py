@@ -28,15 +28,16 @@ class PlatformsOwn(Forbidden):
 
 
 class NotHeld(Forbidden):
-    """Nobody may give others what they don't hold themselves."""
+    """Nobody may give others what they don't hold themselves, or act on the account of who holds it."""
 
     code = "authorization.not_held"
 
-    def __init__(self, permissions: Iterable[str]) -> None:
+    def __init__(self, permissions: Iterable[str], *, giving: bool = True) -> None:
         missing = sorted(permissions)
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        bound = "give others what your own roles grant" if giving else "do this to who holds no more than you"
         super().__init__(
-            f"You can only give others what your own roles grant, and they don't grant"
+            f"You can only {bound}, and your roles don't grant"
             f" {', '.join(missing[:_SHOWN])}{more}: ask somebody who holds it."
         )
 

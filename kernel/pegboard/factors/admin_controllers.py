@@ -6,6 +6,7 @@ from uuid import UUID
 from pegboard_sdk.errors import NotFound
 from pegboard_sdk.http import Controller, FromPath, PathParameter, delete, get, put
 
+from pegboard.authorization.errors import NotHeld
 from pegboard.factors.enrolment import EnrolmentService
 from pegboard.factors.errors import OwnFactors
 from pegboard.factors.permissions import FACTOR_REQUIRE, FACTOR_RESET
@@ -56,7 +57,7 @@ class AccountFactorController(Controller):
         "/{account_id:uuid}/factors",
         permission=FACTOR_RESET,
         fresh=True,
-        errors=(NotFound, OperatorOnly, OwnFactors),
+        errors=(NotFound, OperatorOnly, NotHeld, OwnFactors),
     )
     async def reset_account_factors(self, account_id: UUID, uow: Work) -> None:
         """Remove all second factors of somebody who has lost theirs, and log them out everywhere. They are told by

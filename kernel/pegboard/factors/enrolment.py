@@ -8,6 +8,8 @@ from pegboard_sdk.errors import InvalidInput, NotFound
 from pegboard_sdk.work import Record
 
 from pegboard.audit.writer import insert_entry
+from pegboard.authorization.changes import start_use
+from pegboard.authorization.giving import require_may_act_on
 from pegboard.factors.challenges import passkey_challenge
 from pegboard.factors.devices import TrustedDevices
 from pegboard.factors.errors import (
@@ -241,14 +243,19 @@ class EnrolmentService:
             OwnFactors: it is the principal's own account.
             NotFound: there is no such account.
             OperatorOnly: it is an operator's, and only an operator resets those.
+            NotHeld: it holds more than who acts.
         """
         if account_id == self._work.principal.account_id:
             raise OwnFactors
+        policy = await start_use(self._work)
+        await self._identity.lock_account(account_id, change=True)
         account = await self._identity.account(account_id)
-        if account is None or await self._identity.lock_account(account_id, change=True) is None:
+        if account is None:
             raise NotFound("There is no such account.")
-        if "operator" in account["roles"] and not self._work.principal.may(OPERATOR_GRANT):
+        roles = frozenset(account["roles"])
+        if "operator" in roles and not self._work.principal.may(OPERATOR_GRANT):
             raise OperatorOnly
+        await require_may_act_on(self._work, policy, roles - {"operator"})
         have = await self._repository.available(account_id)
         await self._repository.delete_all(account_id)
         await TrustedDevices(self._work).withdraw(account_id)

@@ -13,7 +13,7 @@ from pegboard_sdk.work import Record
 
 from pegboard.audit.writer import insert_entry
 from pegboard.authorization.changes import start_use
-from pegboard.authorization.giving import require_may_give_roles
+from pegboard.authorization.giving import require_may_act_on, require_may_give_roles
 from pegboard.authorization.policy import TenantPolicy
 from pegboard.authorization.roles import roles_of
 from pegboard.authorization.static_segregation import check_account
@@ -190,16 +190,17 @@ class AccountService:
         Raises:
             NotFound: there is no such account.
             OperatorOnly: it is an operator's, and only an operator disables one.
+            NotHeld: it holds more than who acts.
             LastOfRole: the tenant would be left without an administrator, or the platform without an operator.
         """
+        policy = await start_use(work)
         repository = IdentityRepository(work)
         account = await repository.lock_account(account_id, change=True)
         if account is None:
             raise NotFound("There is no such account.")
         if account["status"] != status:
             roles = frozenset(await repository.roles(account_id))
-            if OPERATOR in roles:
-                self._require_operator(work)
+            await self._require_may_act_on(work, policy, roles)
             if status == "disabled":
                 await self._leave_one(repository, account_id, roles)
             await repository.set_status(account_id, status)
@@ -221,12 +222,13 @@ class AccountService:
         Raises:
             NotFound: there is no such account.
             OperatorOnly: it is an operator's, and only an operator may.
+            NotHeld: it holds more than who acts.
         """
+        policy = await start_use(work)
         repository = IdentityRepository(work)
         if await repository.lock_account(account_id, change=True) is None:
             raise NotFound("There is no such account.")
-        if OPERATOR in await repository.roles(account_id):
-            self._require_operator(work)
+        await self._require_may_act_on(work, policy, frozenset(await repository.roles(account_id)))
         await insert_entry(work, SESSION_END_ANY, object_type="account", object_id=account_id)
         await SessionService(self._runtime).revoke(work, "administrator", account_id=account_id, kind="log_in")
 
@@ -257,6 +259,11 @@ class AccountService:
             await require_may_give_roles(work, policy, added)
             check_account(work.registry, policy, account_id, before=before, after=wanted, now=time.time())
         return wanted
+
+    async def _require_may_act_on(self, work: "Work", policy: TenantPolicy, roles: frozenset[str]) -> None:
+        if OPERATOR in roles:
+            self._require_operator(work)
+        await require_may_act_on(work, policy, roles - {OPERATOR})
 
     @staticmethod
     def _require_operator(work: "Work") -> None:

@@ -169,13 +169,16 @@ class AccountController(Controller):
         return await AccountService(uow.runtime).set_roles(uow, account_id, data.roles)
 
     @put(
-        "/{account_id:uuid}/status", permission=ACCOUNT_DISABLE, fresh=True, errors=(NotFound, OperatorOnly, LastOfRole)
+        "/{account_id:uuid}/status",
+        permission=ACCOUNT_DISABLE,
+        fresh=True,
+        errors=(NotFound, OperatorOnly, LastOfRole, NotHeld),
     )
     async def set_account_status(self, account_id: UUID, data: StatusChange, uow: Work) -> Account:
         """Disable an account, which logs it out everywhere, or let it log in again."""
         return await AccountService(uow.runtime).set_status(uow, account_id, data.status)
 
-    @delete("/{account_id:uuid}/sessions", permission=SESSION_END_ANY, errors=(NotFound, OperatorOnly))
+    @delete("/{account_id:uuid}/sessions", permission=SESSION_END_ANY, errors=(NotFound, OperatorOnly, NotHeld))
     async def end_account_sessions(self, account_id: UUID, uow: Work) -> None:
         """Log an account out everywhere. It can log in again; disabling it prevents that."""
         await AccountService(uow.runtime).log_out(uow, account_id)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pegboard.identity.sessions import SessionService
 
+from tests.kernel.authorization.factories import edit
 from tests.kernel.factors.conftest import AUTH, MakePerson, Person, add_passkey, add_totp, entries
 from tests.support.authenticator import Authenticator
 from tests.support.mailbox import Mailbox
@@ -206,3 +207,17 @@ async def test_nobody_resets_their_own_nor_an_operators(
     assert (await boss.client.delete(f"{ADMIN}/accounts/{elsewhere.id}/factors")).status_code == 404
     member = await platform.account(tenant)
     assert (await member.client.delete(f"{ADMIN}/accounts/{boss.account.id}/factors")).status_code == 403
+
+
+async def test_who_helps_people_does_not_take_their_administrators_factors(
+    platform: TestPlatform, tenant: UUID, person: MakePerson
+) -> None:
+    boss, ada = await person(totp=True, roles=("member", "administrator")), await person(totp=True)
+    admin = await platform.account(tenant, ("member", "administrator"))
+    assert (await admin.client.post(f"{ADMIN}/authorization/roles", json={"name": "support"})).status_code == 201
+    assert (await edit(admin, ("support", "account:factor.reset", True))).status_code == 200
+    helper = await platform.account(tenant, ("member", "support"))
+    refused = await helper.client.delete(f"{ADMIN}/accounts/{boss.account.id}/factors")
+    assert (refused.status_code, refused.json()["code"]) == (403, "authorization.not_held")
+    assert (await admin.client.get(f"{ADMIN}/accounts/{boss.account.id}/factors")).json()["totp"] is not None
+    assert (await helper.client.delete(f"{ADMIN}/accounts/{ada.account.id}/factors")).status_code == 204

@@ -11,6 +11,8 @@ from pegboard.identity.sessions import SessionService
 from pegboard_sdk.ids import new_id
 from pegboard_sdk.services import AuditLog
 
+from tests.kernel.authorization.factories import PATH as AUTHORIZATION
+from tests.kernel.authorization.factories import edit
 from tests.support.platform import PASSWORD, Account, TestPlatform
 
 ADMIN = "/api/v1/admin/accounts"
@@ -150,6 +152,28 @@ async def test_who_may_not_be_disabled(platform: TestPlatform, tenant: UUID) -> 
     ada = await platform.account(tenant)
     assert (await set_status(ada, ada, "disabled")).status_code == 403
     assert (await set_status(operator, await platform.account(await platform.tenant()), "disabled")).status_code == 404
+
+
+async def test_who_helps_people_does_not_keep_their_administrators_out(platform: TestPlatform, tenant: UUID) -> None:
+    admin, ada = await platform.account(tenant, ADMINISTRATOR), await platform.account(tenant)
+    assert (await admin.client.post(f"{AUTHORIZATION}/roles", json={"name": "support"})).status_code == 201
+    granted = ("account:account.disable", "account:session.end_any")
+    assert (await edit(admin, *(("support", permission, True) for permission in granted))).status_code == 200
+    helper = await platform.account(tenant, ("member", "support"))
+    for refused in (
+        await set_status(helper, admin, "disabled"),
+        await helper.client.delete(f"{ADMIN}/{admin.id}/sessions"),
+    ):
+        assert (refused.status_code, code(refused)) == (403, "authorization.not_held")
+        assert "who holds no more than you" in refused.json()["detail"]
+    assert (await admin.client.get("/api/v1/auth/me")).status_code == 200
+    assert (await helper.client.delete(f"{ADMIN}/{ada.id}/sessions")).status_code == 204
+    assert (await set_status(helper, ada, "disabled")).status_code == 200
+    # Nor do they let somebody in again whom an administrator keeps out.
+    other = await platform.account(tenant, ADMINISTRATOR)
+    assert (await set_status(admin, other, "disabled")).status_code == 200
+    assert code(await set_status(helper, other, "active")) == "authorization.not_held"
+    assert (await set_status(admin, helper, "disabled")).status_code == 200
 
 
 async def test_another_tenants_accounts_are_not_there(platform: TestPlatform, tenant: UUID) -> None:
