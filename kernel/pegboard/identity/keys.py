@@ -27,12 +27,13 @@ _RELOAD_INTERVAL = 1.0
 """Seconds: a token may name any key it likes, so an unknown one asks the database at most this often."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('pegboard:signing_keys', 0))"
-# In seconds from now by the database's clock, so that all processes change over at the same moment.
+# In seconds from now by the database's clock, so that all processes change over at the same moment. Not from the
+# transaction's `now()`: one that waited for the lock began before the key was made, which would seem to be still to come.
 _SELECT = """
-SELECT kid, public_key, private_key, retired_at IS NULL OR retired_at > now() AS signs,
-       extract(epoch FROM signs_from - now())::double precision AS signs_in,
-       extract(epoch FROM verifies_until - now())::double precision AS verifies_for
-FROM kernel_signing_keys WHERE verifies_until IS NULL OR verifies_until > now()
+SELECT kid, public_key, private_key, retired_at IS NULL OR retired_at > statement_timestamp() AS signs,
+       extract(epoch FROM signs_from - statement_timestamp())::double precision AS signs_in,
+       extract(epoch FROM verifies_until - statement_timestamp())::double precision AS verifies_for
+FROM kernel_signing_keys WHERE verifies_until IS NULL OR verifies_until > statement_timestamp()
 ORDER BY signs_from DESC, id DESC
 """
 _CHANGED = "SELECT EXISTS (SELECT FROM kernel_signing_keys WHERE changed_xid >= $1::text::xid8)"
