@@ -28,7 +28,7 @@ _RELOAD_INTERVAL = 1.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('pegboard:signing_keys', 0))"
 # In seconds from now by the database's clock, so that all processes change over at the same moment. Not from the
-# transaction's `now()`: one that waited for the lock began before the key was made, which would seem to be still to come.
+# transaction's `now()`: one that waited for the lock began before the key was made, and would take it for a later one.
 _SELECT = """
 SELECT kid, public_key, private_key, retired_at IS NULL OR retired_at > statement_timestamp() AS signs,
        extract(epoch FROM signs_from - statement_timestamp())::double precision AS signs_in,
