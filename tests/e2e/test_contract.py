@@ -150,7 +150,8 @@ async def test_the_document_of_the_running_plugins_is_complete(platform: TestPla
     for path, item in document["paths"].items():
         for method, operation in item.items():
             statuses = set(operation["responses"])
-            assert any(status.startswith("2") for status in statuses), (path, method)
+            # A provider's answer sends the browser on, whatever becomes of it.
+            assert any(status[0] in "23" for status in statuses), (path, method)
             assert {"400", "429", "503", "default"} <= statuses, (path, method)
             if operation.get("security"):
                 assert {"401", "403"} <= statuses, (path, method)

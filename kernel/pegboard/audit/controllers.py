@@ -73,7 +73,14 @@ class AuditTrailController(Controller):
             )
         return report
 
-    @post("/exports", permission=AUDIT_EXPORT, status=200, idempotency="none", fresh=True)
+    @post(
+        "/exports",
+        permission=AUDIT_EXPORT,
+        status=200,
+        idempotency="none",
+        fresh=True,
+        media_type="application/x-ndjson",
+    )
     async def export_audit_trail(self, data: AuditExport, uow: Work) -> Stream:
         """Export sealed entries as lines of JSON that others can verify without us; see the guide to the audit trail.
 

@@ -17,6 +17,7 @@ from pegboard import __version__
 
 __all__ = ("complete_document", "openapi_config", "operation_id")
 
+_JSON = "application/json"
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 BEARER = "bearer"
 COOKIE = "cookie"
@@ -112,6 +113,7 @@ def _describe(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for status, response in operation["responses"].items():
         if status == "204":
             response["description"] = "Done; there is nothing to show."
+            response.pop("content", None)
         elif status.startswith("2") and response["description"] in (HTTPStatus(int(status)).description, _STREAM):
             response["description"] = f"{meaning}."
     for parameter in operation.get("parameters", ()):
@@ -170,6 +172,10 @@ def _rename_references(node: Any, names: dict[str, str]) -> None:
 
 def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set[str]) -> None:
     responses: dict[str, Any] = operation["responses"]
+    # Where a standard has a shape of its own for refusals (OAuth), all that the route refuses may have it.
+    own = next(
+        (one["content"] for status, one in responses.items() if status[0] == "4" and _JSON in one["content"]), {}
+    )
 
     def add(status: int, meaning: str) -> None:
         """A problem that the kernel answers with, besides those that the route names itself."""
@@ -179,6 +185,7 @@ def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set
         responses[str(status)] = _problem_response(
             f"{named}: {meaning}" if named == "Problem" else f"{named}; {meaning}"
         )
+        responses[str(status)]["content"] |= own
 
     add(400, "the request can't be read, or a field is not valid")
     if route.permission is not None:
