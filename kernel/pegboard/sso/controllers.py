@@ -59,22 +59,33 @@ Domain = Annotated[
     str | None,
     QueryParameter(max_length=253, description="What stands behind the @ of an address: only its providers."),
 ]
+_VISIBLE = r"^[\x20-\x7e]*$"
+"""What RFC 6749 (appendix A) has in such parameters."""
+
 State = Annotated[
     str,
     QueryParameter(
         name="state",
-        max_length=4096,
+        max_length=512,
+        pattern=_VISIBLE,
         description="What the way to the provider was begun with; the provider sends it back.",
     ),
 ]
 AnswerCode = Annotated[
-    str, QueryParameter(name="code", max_length=4096, description="What the provider gives for its tokens.")
+    str,
+    QueryParameter(
+        name="code", max_length=2048, pattern=_VISIBLE, description="What the provider gives for its tokens."
+    ),
 ]
 AnswerError = Annotated[
-    str, QueryParameter(name="error", max_length=4096, description="Why the provider gives none (RFC 6749, 4.1.2.1).")
+    str,
+    QueryParameter(
+        name="error", max_length=200, pattern=_VISIBLE, description="Why the provider gives none (RFC 6749, 4.1.2.1)."
+    ),
 ]
 AnswerIssuer = Annotated[
-    str | None, QueryParameter(name="iss", max_length=4096, description="Which provider answers (RFC 9207).")
+    str | None,
+    QueryParameter(name="iss", max_length=500, pattern=_VISIBLE, description="Which provider answers (RFC 9207)."),
 ]
 MAX_FORM = 65_536
 

@@ -111,6 +111,8 @@ def _describe(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     shown = schemas.get(_shown(operation).removeprefix(SCHEMAS), {})
     meaning = _first_sentence(said if "items" in shown.get("properties", {}) else shown.get("description") or said)
     for status, response in operation["responses"].items():
+        if status[0] == "3":
+            response.pop("content", None)  # it sends the browser on
         if status == "204":
             response["description"] = "Done; there is nothing to show."
             response.pop("content", None)
@@ -201,6 +203,7 @@ def _complete(path: str, operation: dict[str, Any], route: Route, anonymous: Set
     if not route.safe:
         add(409, "the object's state does not allow it")
         add(413, "the body is too large")
+    if not route.safe or operation.get("parameters"):
         add(422, "a value breaks a rule")
     add(414, "the path and query are too long")
     add(429, "too many requests, wait for Retry-After seconds")

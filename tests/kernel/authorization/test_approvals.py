@@ -168,18 +168,24 @@ async def test_of_many_who_approve_at_once_one_does_it(platform: TestPlatform, t
     assert await office.done(tenant) == (1 if state == "executed" else 0)
 
 
+async def expired(office: Office, asker: Account, approval: ApprovalView) -> None:
+    """Wait until an approval's time is over."""
+    async with asyncio.timeout(5), office.work(asker) as work:
+        while (await work.service(Approvals).get(work, approval.id)).state == "pending":
+            pass
+
+
 async def test_it_expires(platform: TestPlatform, tenant: UUID) -> None:
     office = Office(platform, with_kind(platform.registry, note, ttl=0.01))
     ada, bob = await platform.account(tenant), await platform.account(tenant, CONTROLLER)
     approval = await office.ask(ada)
-    async with asyncio.timeout(5), office.work(ada) as work:
-        while (await work.service(Approvals).get(work, approval.id)).state == "pending":
-            pass
+    await expired(office, ada, approval)
     for who, how in ((bob, "approve"), (ada, "withdraw")):
         with pytest.raises(ApprovalClosed, match="expired"):
             await office.decide(who, approval, how)
     again = await office.ask(ada)
     assert again.id != approval.id, "what has expired is in nobody's way"
+    await expired(office, ada, again)
     async with platform.work(platform.system(tenant)) as work:
         await work.enqueue(RECORD_EXPIRY, RecordExpiry())
     await platform.drain()
