@@ -14,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pegboard.database.tenants import DEFAULT_TENANT
+from pegboard_sdk.ids import new_id
 from schemathesis.checks import CheckContext
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import (
@@ -25,29 +26,40 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.benchmarks.load import free_port
 from tests.support.platform import TestPlatform
-from tests.support.servers import MASTER_KEY, make_config
+from tests.support.servers import MASTER_KEY, TEMPLATE, create_database, make_config
 
 SHARDS = 6
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "10"))
 ROLES = ("member", "administrator", "operator")
 
 
-@pytest.fixture(scope="session")
-async def tokens(platform: TestPlatform) -> list[str]:
+@pytest.fixture(scope="module")
+async def own_database(postgres_url: str) -> str:
+    """A migrated database for this alone: who tries everything also turns maintenance on, and suspends tenants."""
+    return await create_database(postgres_url, f"pegboard_contract_{new_id().hex}", template=TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+async def tokens(tmp_path_factory: pytest.TempPathFactory, own_database: str, redis_url: str) -> list[str]:
     """Access tokens of somebody who may do everything: logging out ends only one of them."""
-    return [(await platform.account(DEFAULT_TENANT, ROLES)).token for _ in range(60)]
+    platform = TestPlatform(make_config(tmp_path_factory.mktemp("tokens"), own_database, redis_url))
+    await platform.start()
+    try:
+        return [(await platform.account(DEFAULT_TENANT, ROLES)).token for _ in range(60)]
+    finally:
+        await platform.stop()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[str]:
-    """`pegboard serve` on the worker's database."""
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, own_database: str, redis_url: str) -> Iterator[str]:
+    """`pegboard serve` on that database."""
     folder: Path = tmp_path_factory.mktemp("contract")
-    make_config(folder, database_url, redis_url)
+    make_config(folder, own_database, redis_url)
     port = free_port()
     env = {
         **os.environ,
         "PEGBOARD_CONFIG": str(folder / "plugins.toml"),
-        "PEGBOARD_DATABASE__URL": database_url,
+        "PEGBOARD_DATABASE__URL": own_database,
         "PEGBOARD_REDIS__URL": redis_url,
         "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
         "PEGBOARD_HTTP__RATE_PER_IP": "1000000",
@@ -80,7 +92,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) -> 
             pytest.fail(f"the API did not start: {log.read_text()[-3000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def schema(server: str) -> Any:
     """The document, without the `default` answers that would allow any status."""
     document = httpx.get(f"{server}/openapi.json").json()
