@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from pegboard_sdk.ids import new_id
 
 from tests.kernel.identity.test_commands import Pegboard, log_set_up_again, pegboard
 from tests.support.servers import TEMPLATE, create_database
@@ -15,9 +16,9 @@ REFUND = "finance:escrow.refund"
 
 
 @pytest.fixture(scope="module")
-async def own_database(postgres_url: str, worker_name: str) -> str:
+async def own_database(postgres_url: str) -> str:
     """A migrated database for these commands, whose tenant is the default one."""
-    return await create_database(postgres_url, f"pegboard_authorization_commands_{worker_name}", template=TEMPLATE)
+    return await create_database(postgres_url, f"pegboard_rights_{new_id().hex}", template=TEMPLATE)
 
 
 def test_a_cell_is_changed_shown_and_changed_back(pegboard: Pegboard) -> None:

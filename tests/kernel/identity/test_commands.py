@@ -13,6 +13,7 @@ import structlog
 from pegboard.cli import main, secrets
 from pegboard.database.urls import DatabaseUrls
 from pegboard.plugins.discovery import discover
+from pegboard_sdk.ids import new_id
 
 from tests.support.servers import MASTER_KEY, TEMPLATE, create_database, make_config
 
@@ -20,9 +21,9 @@ Pegboard = Callable[..., click.testing.Result]
 
 
 @pytest.fixture(scope="module")
-async def own_database(postgres_url: str, worker_name: str) -> str:
+async def own_database(postgres_url: str) -> str:
     """A migrated database for commands, whose tenant is the default one."""
-    return await create_database(postgres_url, f"pegboard_commands_{worker_name}", template=TEMPLATE)
+    return await create_database(postgres_url, f"pegboard_commands_{new_id().hex}", template=TEMPLATE)
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.fixture(scope="session")
 async def town(
-    postgres_url: str, redis_url: str, worker_name: str, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+    postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
 ) -> AsyncIterator[Town]:
     """Two tenants, reached by their names."""
-    url = await create_database(postgres_url, f"tenancy_{worker_name}", template=TEMPLATE)
+    url = await create_database(postgres_url, f"tenancy_{new_id().hex}", template=TEMPLATE)
     path: Path = tmp_path_factory.mktemp("tenancy") / "plugins.toml"
     write_config(path, {"creation_studio": True}, {})
     config = config_for_tests(
