@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+from pegboard.testing.servers import HIGH
 
 from tests.support.processes import until
 from tests.support.servers import MASTER_KEY
@@ -44,6 +45,9 @@ def serving(folder: Path, database_url: str, redis_url: str, **environ: str) -> 
             "PEGBOARD_REDIS__URL": redis_url,
             "PEGBOARD_SECRETS__MASTER_KEY": os.environ[MASTER_KEY],
             "PEGBOARD_OUTBOUND__PRIVATE_HOSTS": '{"*": ["127.0.0.1"]}',
+            # All tests come from one address, and other tests' guesses are counted in the same Redis.
+            "PEGBOARD_HTTP__RATE_GUESSABLE": HIGH,
+            "PEGBOARD_HTTP__GUESS_FAILURES": HIGH,
             **environ,
         },
     )
